@@ -1,0 +1,53 @@
+"""The dispatcher: a verb and its command, imported only when it is called."""
+
+import sys
+from importlib import import_module
+
+from recsys.errors import InputError, did_you_mean
+
+VERBS = {
+    "demo": "synthetic Qilin, three models, tested, compared and recommending: minutes on a laptop",
+    "synthesize": "write a small synthetic Qilin in the real parquet schema",
+    "convert": "turn Qilin, or RecBole's ml-100k, into atomic files",
+    "fit": "train a model: recsys fit --config zoo_configs/sasrec_qilin.yaml",
+    "validate": "evaluate a trained model on the validation split",
+    "test": "evaluate a trained model on the test split, request by request",
+    "predict": "write the recommendations for every test request",
+    "compare": "runs side by side, with intervals",
+    "models": "the checkpoints that can be used by name",
+    "recommend": "recommend for a list of item ids, from a checkpoint alone",
+    "doctor": "versions, devices, threads, what is missing",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; 0 on success, 2 on bad input."""
+    args = sys.argv[1:] if argv is None else argv
+    if not args or args[0] in ("-h", "--help"):
+        print(overview())
+        return 0
+    verb, rest = args[0], args[1:]
+    if verb in ("-V", "--version"):
+        print(import_module("recsys").__version__)
+        return 0
+    try:
+        if verb not in VERBS:
+            raise InputError(f"no verb {verb!r}.{did_you_mean(verb, VERBS)}")
+        import_module(f"recsys.commands.{verb}").main(rest)
+    except InputError as error:
+        print(f"recsys: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("recsys: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def overview() -> str:
+    """What `recsys --help` prints."""
+    verbs = "\n".join(f"  {name:<12}{text}" for name, text in VERBS.items())
+    return f"usage: recsys VERB [--help] ...\n\nSequential recommenders with search histories.\n\n{verbs}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""The model card: what a person should know before using a checkpoint."""
+
+from typing import Any
+
+
+def model_card(config: dict[str, Any], n_items: int, metrics: dict[str, float]) -> str:
+    """Markdown of the checkpoint described by its `config.json` and `metrics.json`."""
+    data = config["data"]
+    rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
+    settings = "\n".join(f"| {name} | {value} |" for name, value in config["hyperparameters"].items())
+    synthetic = (
+        "\n> **Synthetic data.** This model was trained on generated data: its figures say nothing about Qilin.\n"
+        if data.get("synthetic")
+        else ""
+    )
+    return f"""# {config["model"]} on {data.get("name", "unknown data")}
+{synthetic}
+Made by recsys-zoo {config["versions"]["recsys-zoo"]}. It recommends the next items for a list of item ids, without the
+data that it was trained on:
+
+```
+recsys recommend --checkpoint THIS_FOLDER --history ID,ID,ID --k 10
+```
+
+## Data and protocol
+- Data: {data.get("name", "unknown")}, fingerprint `{str(data.get("fingerprint", ""))[:16]}`
+- Vocabulary: {n_items} items
+- Metrics were measured by full ranking over the vocabulary, on the split that their name begins with.
+
+## Metrics
+| metric | value |
+|---|---|
+{rows}
+
+## Hyperparameters
+| name | value |
+|---|---|
+{settings}
+
+## Use and limits
+Items that were not in the training data cannot be recommended, and are dropped from a given history. The licence of
+the data applies to what is made from it.
+"""

@@ -1,0 +1,8 @@
+"""`recsys fit`."""
+
+from recsys.training.cli import run
+
+
+def main(args: list[str]) -> None:
+    """Hand the arguments to LightningCLI."""
+    run(["fit", *args])

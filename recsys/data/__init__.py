@@ -1,0 +1,6 @@
+"""Atomic files → histories as flat arrays → batches."""
+
+from recsys.data.dataset import SPLITS, Dataset, load
+from recsys.data.module import SequenceData
+
+__all__ = ["SPLITS", "Dataset", "SequenceData", "load"]

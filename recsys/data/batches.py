@@ -1,0 +1,210 @@
+"""Histories → batches, by whole-array gathers: no row is ever touched alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from recsys.data.dataset import Dataset
+from recsys.data.histories import Histories, count_before
+from recsys.data.ragged import Ragged, grouped_offsets, ranges
+from recsys.models.batch import Batch
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that batches are made of: the items start..end − 1 of a user, and the points answered from them."""
+
+    user: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    point: Ragged
+    """Per row, indices of points. A point that sees no item is answered from a row of padding."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.user)
+
+
+def training_rows(histories: Histories, max_len: int, stride: int) -> Rows:
+    """Windows over whole histories: every point is trained once, with at least max_len − stride items before it.
+
+    The last window of a user ends at what the last point sees; the others end `stride` items earlier each, until one
+    reaches the first item.
+    """
+    last = np.zeros(len(histories.item), np.int64)
+    np.maximum.at(last, histories.user, histories.visible)
+    trained = np.bincount(histories.user, minlength=len(last)) > 0
+    windows = np.where(trained, 1 + np.maximum(0, -(-(last - max_len) // stride)), 0)
+    window, _ = ranges(np.zeros_like(windows), windows)
+    user = np.repeat(np.arange(len(last)), windows)
+    end = last[user] - stride * (windows[user] - 1 - window)
+    first_seen = np.where(window == 0, 0, end - stride + 1)
+    points_before = grouped_offsets(histories.user, len(last))
+    low = _rank(histories, user, first_seen)
+    high = _rank(histories, user, end + 1)
+    index, lengths = ranges(low, high)
+    assert len(index) == points_before[-1], "a point lies in exactly one window"
+    return Rows(user, np.maximum(0, end - max_len), end, Ragged(np.concatenate([[0], np.cumsum(lengths)]), index))
+
+
+def request_rows(histories: Histories, max_len: int) -> Rows:
+    """One row per request of the split: the last `max_len` items that it may see."""
+    point = np.flatnonzero(histories.wanted)
+    end = histories.visible[point]
+    return Rows(histories.user[point], np.maximum(0, end - max_len), end, Ragged(np.arange(len(point) + 1), point))
+
+
+def _rank(histories: Histories, user: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Number of points sorted before (user, visible)."""
+    size = 1 + max(int(histories.visible.max(initial=0)), int(visible.max(initial=0)))
+    return np.searchsorted(histories.user * size + histories.visible, user * size + visible, side="left")
+
+
+def assemble(dataset: Dataset, histories: Histories, rows: Rows, chosen: np.ndarray, training: bool) -> Batch:
+    """The batch of the rows `chosen`.
+
+    When `training`, searches stand where the earliest point that may see them is, and the targets and the item behind
+    each row are given. Otherwise every row has one point, and its searches are those before the point's own request.
+    """
+    user, start, end = rows.user[chosen], rows.start[chosen], rows.end[chosen]
+    length = max(1, int((end - start).max(initial=0)))
+    n_rows = len(chosen)
+    index = histories.item.offsets[user][:, None] + start[:, None] + np.arange(length)
+    inside = np.arange(length) < (end - start)[:, None]
+    item = np.where(inside, histories.item.values[np.where(inside, index, 0)] if len(histories.item.values) else 0, 0)
+
+    point = rows.point.take(chosen)
+    point_row = np.repeat(np.arange(n_rows), point.lengths)
+    position = histories.visible[point.values] - 1 - start[point_row]
+    if training and (position < 0).any():
+        item = np.concatenate([item, np.zeros((1, length), np.int64)])
+        point_row = np.where(position < 0, n_rows, point_row)
+    position = np.maximum(position, 0)
+    request = histories.request[point.values]
+    target = dataset.requests.target.take(request) if training else Ragged(np.zeros(1, np.int64), np.zeros(0, np.int64))
+    in_vocabulary = target.values > 0
+    search_row, search_position, search = (
+        _training_searches(histories, user, start, end)
+        if training
+        else _request_searches(dataset, histories, user, start, end, request)
+    )
+    source = dataset.searches
+    return Batch(
+        **{
+            name: torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64))
+            for name, values in {
+                "item": item,
+                "next_item": _next_items(histories, user, end, len(item)) if training else np.zeros(len(item)),
+                "point_row": point_row,
+                "point_position": position,
+                "request": request,
+                "target_point": np.repeat(np.arange(len(request)), target.lengths if training else 0)[in_vocabulary],
+                "target_item": target.values[in_vocabulary],
+                "search_row": search_row,
+                "search_position": search_position,
+                "search_type": search_row if source is None else source.type[search],
+                "search_gram": np.zeros((0, 0)) if source is None else source.gram[search],
+            }.items()
+        }
+    )
+
+
+def _next_items(histories: Histories, user: np.ndarray, end: np.ndarray, n_rows: int) -> np.ndarray:
+    """`[rows]` item behind each training row, 0 where the history ends."""
+    place = histories.item.offsets[user] + end
+    within = place < histories.item.offsets[user + 1]
+    values = np.append(histories.item.values, 0)
+    following = np.zeros(n_rows, np.int64)
+    following[: len(user)] = np.where(within, values[np.where(within, place, 0)], 0)
+    return following
+
+
+def _training_searches(
+    histories: Histories, user: np.ndarray, start: np.ndarray, end: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row, position and index of the searches that stand on an item of their row."""
+    legal = np.flatnonzero(histories.search_visible > 0)
+    size = 2 + max(int(histories.search_visible.max(initial=0)), int(end.max(initial=0)))
+    key = histories.search_user[legal] * size + histories.search_visible[legal]
+    low = np.searchsorted(key, user * size + start, side="right")
+    high = np.searchsorted(key, user * size + end, side="right")
+    index, lengths = ranges(low, high)
+    row = np.repeat(np.arange(len(user)), lengths)
+    chosen = legal[index]
+    return row, histories.search_visible[chosen] - 1 - start[row], histories.search_row[chosen]
+
+
+def _request_searches(
+    dataset: Dataset,
+    histories: Histories,
+    user: np.ndarray,
+    start: np.ndarray,
+    end: np.ndarray,
+    request: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row, position and index of the searches strictly before each row's own request."""
+    timestamp = dataset.requests.timestamp[request]
+    low = np.searchsorted(histories.search_user, user, side="left")
+    high = count_before(histories.search_user, histories.search_timestamp, user, timestamp)
+    index, lengths = ranges(low, high)
+    row = np.repeat(np.arange(len(user)), lengths)
+    standing = histories.search_visible[index]
+    visible = np.where(standing < 0, end[row], np.minimum(standing, end[row]))
+    position = np.where(end[row] == 0, 0, visible - 1 - start[row])
+    # a search older than the user's first item stands on that item: it is the past of everything that follows
+    position = np.where((visible == 0) & (start[row] == 0), 0, position)
+    kept = position >= 0
+    return row[kept], position[kept], histories.search_row[index[kept]]
+
+
+@dataclass
+class BatchLoader:
+    """Iterates over batches of rows; a new order each epoch, the same for the same seed.
+
+    Under several processes each takes every `world`-th row: in training the surplus rows are left out so that all take
+    as many steps, in evaluation every row is taken exactly once.
+    """
+
+    dataset: Dataset
+    histories: Histories
+    rows: Rows
+    batch_size: int
+    training: bool
+    seed: int = 0
+    rank: int = 0
+    world: int = 1
+    epoch: int = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of that epoch."""
+        self.epoch = epoch
+
+    @property
+    def batch_sampler(self) -> None:
+        """Lightning asks for it wherever there is a `sampler`."""
+        return None
+
+    @property
+    def sampler(self) -> "BatchLoader":
+        """Where Lightning looks for `set_epoch`."""
+        return self
+
+    def __len__(self) -> int:
+        """Number of batches of this process."""
+        return -(-len(self._share()) // self.batch_size)
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        """Batches in order."""
+        share = self._share()
+        for first in range(0, len(share), self.batch_size):
+            yield assemble(
+                self.dataset, self.histories, self.rows, share[first : first + self.batch_size], self.training
+            )
+
+    def _share(self) -> np.ndarray:
+        order = np.arange(len(self.rows))
+        if self.training:
+            order = np.random.default_rng((self.seed, self.epoch)).permutation(order)
+            order = order[: len(order) - len(order) % self.world]
+        return order[self.rank :: self.world]

@@ -1,0 +1,211 @@
+"""A folder of atomic files as arrays: who clicked what when, the requests to predict, the searches."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from recsys import atomic
+from recsys.data.ragged import Ragged, grouped_offsets, offsets_of
+from recsys.data.split import leave_one_out
+from recsys.errors import InputError
+from recsys.models.text import gram_matrix
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Events:
+    """Clicks sorted by user and time."""
+
+    user: np.ndarray
+    item: np.ndarray
+    """0 where the item is not in the vocabulary."""
+    timestamp: np.ndarray
+    split: np.ndarray
+    """Index into SPLITS."""
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What is to be predicted: a user, a moment, and the items clicked then."""
+
+    id: list[str]
+    user: np.ndarray
+    timestamp: np.ndarray
+    split: np.ndarray
+    order: np.ndarray | None
+    """Number of the user's events before the request, where the file's order and not the clock tells."""
+    target: Ragged
+    """Clicked items per request, 0 where the item is not in the vocabulary."""
+    candidate: Ragged | None
+    """Exposed items per request."""
+    clicked: np.ndarray | None
+    """`[candidates]` bool."""
+
+
+@dataclass(frozen=True)
+class Searches:
+    """Queries sorted by user and time."""
+
+    user: np.ndarray
+    timestamp: np.ndarray
+    split: np.ndarray
+    type: np.ndarray
+    gram: np.ndarray
+    """`[searches, grams]` hashed character n-grams."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Everything that training and evaluation need, in memory."""
+
+    name: str
+    items: atomic.Vocabulary
+    users: list[str]
+    events: Events
+    requests: Requests
+    searches: Searches | None
+    fingerprint: str
+    """Digest of the files and the rules that made these arrays."""
+
+
+def load(path: Path, vocabulary: tuple[str, ...] = ("train",)) -> Dataset:
+    """Read the data set folder `path`; file names start with the folder's name, as RecBole has it.
+
+    A data set with a `.request` file brings its own splits. Any other is split leave-one-out: each event is a request
+    of its own, ties in time keep the order of the file. The item vocabulary is made of the events of the splits named
+    in `vocabulary`.
+
+    Raises:
+        InputError: missing folder, file or field; an empty split.
+    """
+    if not path.is_dir():
+        raise InputError(f"{path}: no such data set folder. `recsys convert` makes one.")
+    stem = path.resolve().name
+    inter = _read_inter(path / f"{stem}.inter")
+    official = (path / f"{stem}.request").is_file()
+    if not official:
+        inter = leave_one_out(inter)
+    inter = inter.with_columns(_split_number(path / f"{stem}.inter", inter["split"]))
+    users = inter["user_id"].unique().sort()
+    requests = _read_requests(path / f"{stem}.request") if official else None
+    if requests is not None:
+        users = pl.concat([users, requests["user_id"]]).unique().sort()
+    items = atomic.Vocabulary.of(inter.filter(pl.col("split").is_in([SPLITS.index(s) for s in vocabulary]))["item_id"])
+    number = pl.DataFrame({"user_id": users, "user": np.arange(len(users))})
+    inter = inter.join(number, on="user_id", maintain_order="left").sort("user", "timestamp", maintain_order=True)
+    events = Events(
+        user=inter["user"].to_numpy(),
+        item=items.encode(inter["item_id"]),
+        timestamp=inter["timestamp"].to_numpy(),
+        split=inter["split"].to_numpy(),
+    )
+    dataset = Dataset(
+        name=stem,
+        items=items,
+        users=users.to_list(),
+        events=events,
+        requests=_from_file(requests, number, items) if requests is not None else _from_events(inter, events),
+        searches=_read_searches(path, stem, number),
+        fingerprint=_fingerprint(path, stem, vocabulary),
+    )
+    for i, split in enumerate(SPLITS):
+        if not (dataset.requests.split == i).any():
+            raise InputError(f"{path}: the split {split!r} is empty: no request to predict.")
+    return dataset
+
+
+def _read_inter(path: Path) -> pl.DataFrame:
+    wanted = ["user_id", "item_id", "timestamp"]
+    header = atomic.read_header(path)
+    frame = atomic.read(path, [*wanted, "split"] if "split" in header else wanted)
+    if frame.is_empty():
+        raise InputError(f"{path}: no interactions.")
+    return frame.sort("user_id", "timestamp", maintain_order=True).with_columns(_seconds(path, frame, "timestamp"))
+
+
+def _seconds(path: Path, frame: pl.DataFrame, name: str) -> pl.Expr:
+    if frame[name].null_count():
+        raise InputError(f"{path}: field {name!r} is empty in line {int(frame[name].is_null().arg_max() or 0) + 2}.")
+    return pl.col(name).floor().cast(pl.Int64)
+
+
+def _split_number(path: Path, split: pl.Series) -> pl.Series:
+    number = split.replace_strict(dict(zip(SPLITS, range(3), strict=True)), default=None, return_dtype=pl.Int64)
+    if number.null_count():
+        wrong = split.filter(number.is_null())[0]
+        raise InputError(f"{path}: split {wrong!r} is none of {', '.join(SPLITS)}.")
+    return number.alias("split")
+
+
+def _read_requests(path: Path) -> pl.DataFrame:
+    frame = atomic.read(path, ["request_id", "user_id", "timestamp", "split", "exposed", "clicked"])
+    return frame.with_columns(_seconds(path, frame, "timestamp"), _split_number(path, frame["split"]))
+
+
+def _from_file(frame: pl.DataFrame, number: pl.DataFrame, items: atomic.Vocabulary) -> Requests:
+    frame = frame.join(number, on="user_id", maintain_order="left").sort("user", "timestamp", maintain_order=True)
+    pairs = frame.select(row=pl.int_range(pl.len()), item_id="exposed").explode("item_id", empty_as_null=False)
+    clicks = frame.select(row=pl.int_range(pl.len()), item_id="clicked").explode("item_id", empty_as_null=False)
+    hit = pairs.join(clicks.with_columns(hit=True), on=["row", "item_id"], how="left", maintain_order="left")["hit"]
+    return Requests(
+        id=frame["request_id"].to_list(),
+        user=frame["user"].to_numpy(),
+        timestamp=frame["timestamp"].to_numpy(),
+        split=frame["split"].to_numpy(),
+        order=None,
+        target=Ragged(offsets_of(frame["clicked"].list.len().to_numpy()), items.encode(clicks["item_id"])),
+        candidate=Ragged(offsets_of(frame["exposed"].list.len().to_numpy()), items.encode(pairs["item_id"])),
+        clicked=hit.fill_null(False).to_numpy(),
+    )
+
+
+def _from_events(inter: pl.DataFrame, events: Events) -> Requests:
+    n = len(events.user)
+    first = grouped_offsets(events.user, int(events.user.max()) + 1)[events.user]
+    return Requests(
+        id=inter["user_id"].to_list(),
+        user=events.user,
+        timestamp=events.timestamp,
+        split=events.split,
+        order=np.arange(n) - first,
+        target=Ragged(np.arange(n + 1), events.item),
+        candidate=None,
+        clicked=None,
+    )
+
+
+def _read_searches(path: Path, stem: str, number: pl.DataFrame) -> Searches | None:
+    file = path / f"{stem}.search"
+    if not file.is_file():
+        return None
+    frame = atomic.read(file, ["user_id", "timestamp", "query_id", "query_from_type", "split"])
+    frame = frame.with_columns(_seconds(file, frame, "timestamp"), _split_number(file, frame["split"]))
+    query = atomic.read(path / f"{stem}.query", ["query_id", "query"]).with_row_index("query_row")
+    frame = frame.join(number, on="user_id", maintain_order="left").join(
+        query.select("query_id", "query_row"), on="query_id", how="left", maintain_order="left"
+    )
+    if frame["query_row"].null_count():
+        missing = frame.filter(pl.col("query_row").is_null())["query_id"][0]
+        raise InputError(f"{file}: query_id {missing!r} is not in {stem}.query.")
+    frame = frame.sort("user", "timestamp", maintain_order=True)
+    return Searches(
+        user=frame["user"].to_numpy(),
+        timestamp=frame["timestamp"].to_numpy(),
+        split=frame["split"].to_numpy(),
+        type=frame["query_from_type"].cast(pl.Int64, strict=False).fill_null(0).clip(0, 8).to_numpy(),
+        gram=gram_matrix(["".join(characters) for characters in query["query"]])[frame["query_row"].to_numpy()],
+    )
+
+
+def _fingerprint(path: Path, stem: str, vocabulary: tuple[str, ...]) -> str:
+    digest = hashlib.sha256(repr((1, vocabulary)).encode())
+    for suffix in ("inter", "request", "search", "query"):
+        file = path / f"{stem}.{suffix}"
+        if file.is_file():
+            digest.update(suffix.encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,105 @@
+"""The histories that one split may see, and the points in them to predict from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.data.dataset import SPLITS, Dataset
+from recsys.data.ragged import Ragged, grouped_offsets
+
+
+@dataclass(frozen=True)
+class Histories:
+    """One list of items per user, and points sorted by user and by how much of that list they see."""
+
+    item: Ragged
+    """Items per user in order of time."""
+    user: np.ndarray
+    """`[points]`"""
+    visible: np.ndarray
+    """`[points]` a point sees its user's first `visible` items: those clicked strictly before the request began."""
+    request: np.ndarray
+    """`[points]` index among the data set's requests."""
+    wanted: np.ndarray
+    """`[points]` bool: points of the split itself; the others are earlier requests, which tell where searches stand."""
+    search_user: np.ndarray
+    search_timestamp: np.ndarray
+    search_visible: np.ndarray
+    """`[searches]` items of the user's history after which the search is legal to see; -1 where it never is."""
+    search_row: np.ndarray
+    """`[searches]` index among the data set's searches."""
+
+
+def histories(dataset: Dataset, split: str) -> Histories:
+    """What a model may know when it answers the requests of `split`: events and searches of this and earlier splits.
+
+    Items outside the vocabulary are left out. Later events are cut off per point by time (`visible`), or by the order
+    of the file for data sets without requests.
+    """
+    stage = SPLITS.index(split)
+    events, requests = dataset.events, dataset.requests
+    n_users = len(dataset.users)
+    known = (events.item > 0) & (events.split <= stage)
+    event_user, event_timestamp = events.user[known], events.timestamp[known]
+    item = Ragged(grouped_offsets(event_user, n_users), events.item[known])
+
+    request = np.flatnonzero(requests.split <= stage)
+    user, timestamp = requests.user[request], requests.timestamp[request]
+    if requests.order is None:
+        visible = count_before(event_user, event_timestamp, user, timestamp) - item.offsets[user]
+    else:
+        kept_before = np.concatenate([[0], np.cumsum(known)])
+        first = grouped_offsets(events.user, n_users)[user]
+        visible = kept_before[first + requests.order[request]] - item.offsets[user]
+    by_user_and_position = np.lexsort((timestamp, visible, user))
+    request, user, timestamp, visible = (x[by_user_and_position] for x in (request, user, timestamp, visible))
+
+    search_row = np.zeros(0, np.int64)
+    if dataset.searches is not None:
+        search_row = np.flatnonzero(dataset.searches.split <= stage)
+    search_user = dataset.searches.user[search_row] if dataset.searches is not None else search_row
+    search_timestamp = dataset.searches.timestamp[search_row] if dataset.searches is not None else search_row
+    return Histories(
+        item=item,
+        user=user,
+        visible=visible,
+        request=request,
+        wanted=requests.split[request] == stage,
+        search_user=search_user,
+        search_timestamp=search_timestamp,
+        search_visible=first_legal(search_user, search_timestamp, user, timestamp, visible),
+        search_row=search_row,
+    )
+
+
+def count_before(
+    event_user: np.ndarray, event_timestamp: np.ndarray, user: np.ndarray, timestamp: np.ndarray
+) -> np.ndarray:
+    """`[points]` number of events that sort before (user, timestamp), events being sorted by (user, timestamp).
+
+    Strictly before: an event at the very second of the request is not visible to it.
+    """
+    return np.searchsorted(_key(event_user, event_timestamp), _key(user, timestamp), side="left")
+
+
+def first_legal(
+    search_user: np.ndarray, search_timestamp: np.ndarray, user: np.ndarray, timestamp: np.ndarray, visible: np.ndarray
+) -> np.ndarray:
+    """Where in its user's history each search stands: `[searches]` number of items before it, -1 for never.
+
+    A search stands behind the items that the first request *after* it sees, and so reaches that request and all later
+    ones through causal attention. Strictly after: a search at the very second of a request is not visible to it.
+    Requests that see the same items are one place; it opens at the earliest of them, so that none sees its future.
+    Points are sorted by (user, visible, timestamp).
+    """
+    starts = np.ones(len(user), bool)
+    starts[1:] = (user[1:] != user[:-1]) | (visible[1:] != visible[:-1])
+    place_user, place_timestamp, place_visible = user[starts], timestamp[starts], visible[starts]
+    after = np.searchsorted(_key(place_user, place_timestamp), _key(search_user, search_timestamp), side="right")
+    found = np.append(place_user, -1)[after] == search_user
+    return np.where(found, np.append(place_visible, -1)[after], -1)
+
+
+def _key(user: np.ndarray, timestamp: np.ndarray) -> np.ndarray:
+    """One sortable int64 of (user, timestamp); exact for times within ± 2^39 seconds."""
+    return user * (1 << 40) + timestamp + (1 << 39)

@@ -1,0 +1,96 @@
+"""The LightningDataModule: a data set folder in, batches out."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import lightning.pytorch as pl
+import numpy as np
+
+from recsys.data.batches import BatchLoader, request_rows, training_rows
+from recsys.data.dataset import Dataset, load
+from recsys.data.histories import Histories, histories
+from recsys.errors import InputError
+
+
+class SequenceData(pl.LightningDataModule):
+    """Histories of a folder of atomic files.
+
+    Args:
+        path: Data set folder, as written by `recsys convert` or taken from RecBole.
+        max_len: Longest history that a model is shown, in items.
+        batch_size: Training windows per step and process.
+        eval_batch_size: Requests per evaluation step.
+        stride: Distance between the ends of a user's training windows, in items (default: half of max_len). Smaller
+            gives every target more history and costs more windows.
+        vocabulary: Splits whose items make up the vocabulary.
+        seed: Seed of the order of training windows.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        max_len: int = 50,
+        batch_size: int = 128,
+        eval_batch_size: int = 512,
+        stride: int | None = None,
+        vocabulary: Literal["train", "train+valid"] = "train",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, value in {"max_len": max_len, "batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
+            if value < 1:
+                raise InputError(f"--data.{name} {value}: must be at least 1.")
+        if stride is not None and not 1 <= stride <= max_len:
+            raise InputError(f"--data.stride {stride}: must lie between 1 and max_len, {max_len}.")
+        self.path, self.max_len, self.seed = Path(path), max_len, seed
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.stride = stride or max(1, max_len // 2)
+        self.vocabulary = tuple(vocabulary.split("+"))
+        self.synthetic = False
+        self._histories: dict[str, Histories] = {}
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data set, read on first use."""
+        return load(self.path, self.vocabulary)
+
+    @property
+    def n_items(self) -> int:
+        """Size of the item vocabulary, padding included."""
+        return len(self.dataset.items)
+
+    def histories(self, split: str) -> Histories:
+        """What the models may know when they answer `split`."""
+        if split not in self._histories:
+            self._histories[split] = histories(self.dataset, split)
+        return self._histories[split]
+
+    def popularity(self) -> np.ndarray:
+        """Training clicks per item `[items]`, 0 for padding."""
+        return np.bincount(self.histories("train").item.values, minlength=self.n_items)
+
+    def train_dataloader(self) -> BatchLoader:
+        """Windows of the training histories."""
+        train = self.histories("train")
+        return self._loader(train, training_rows(train, self.max_len, self.stride), self.batch_size, training=True)
+
+    def val_dataloader(self) -> BatchLoader:
+        """Requests of the validation split."""
+        return self._requests("valid")
+
+    def test_dataloader(self) -> BatchLoader:
+        """Requests of the test split."""
+        return self._requests("test")
+
+    def predict_dataloader(self) -> BatchLoader:
+        """Requests of the test split."""
+        return self._requests("test")
+
+    def _requests(self, split: str) -> BatchLoader:
+        seen = self.histories(split)
+        return self._loader(seen, request_rows(seen, self.max_len), self.eval_batch_size, training=False)
+
+    def _loader(self, seen: Histories, rows, size: int, training: bool) -> BatchLoader:  # type: ignore[no-untyped-def]
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return BatchLoader(self.dataset, seen, rows, size, training, self.seed, rank, world)

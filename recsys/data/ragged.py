@@ -1,0 +1,48 @@
+"""Ragged lists as two flat arrays, and the vectorised moves on them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """`len(offsets) - 1` lists: list i is `values[offsets[i]:offsets[i + 1]]`."""
+
+    offsets: np.ndarray
+    values: np.ndarray
+
+    def __len__(self) -> int:
+        """Number of lists."""
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """`[lists]`"""
+        return np.diff(self.offsets)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        """The values of list i."""
+        return self.values[self.offsets[i] : self.offsets[i + 1]]
+
+    def take(self, rows: np.ndarray) -> "Ragged":
+        """The lists `rows`, in that order."""
+        index, lengths = ranges(self.offsets[rows], self.offsets[rows + 1])
+        return Ragged(offsets_of(lengths), self.values[index])
+
+
+def offsets_of(lengths: np.ndarray) -> np.ndarray:
+    """`[lists + 1]` int64 offsets of lists with these lengths."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def ranges(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The integers of every range start..end − 1, one after the other, and the lengths of the ranges."""
+    lengths = ends - starts
+    first = np.repeat(starts - offsets_of(lengths)[:-1], lengths)
+    return first + np.arange(len(first)), lengths
+
+
+def grouped_offsets(group: np.ndarray, n_groups: int) -> np.ndarray:
+    """`[n_groups + 1]` offsets of rows sorted by their group number."""
+    return offsets_of(np.bincount(group, minlength=n_groups))

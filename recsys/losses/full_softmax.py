@@ -1,0 +1,54 @@
+"""Cross-entropy over the whole catalogue without ever holding the matrix of logits."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class FullSoftmax(nn.Module):
+    """Softmax cross-entropy over every item but padding: mean over targets of logsumexp_j(v·e_j) − v·e_target.
+
+    Equal to `F.cross_entropy(vectors @ table[1:].T, target - 1)` in value and gradient; items are taken `chunk` at a
+    time and their logits computed a second time in the backward pass (as in arXiv 2411.09009), so the memory is
+    `targets × chunk` instead of `targets × items`.
+
+    Args:
+        chunk: Items whose logits are held at once.
+    """
+
+    def __init__(self, chunk: int = 8192) -> None:
+        super().__init__()
+        self.chunk = chunk
+
+    def forward(self, vectors: Tensor, table: Tensor, target: Tensor) -> Tensor:
+        """Scalar loss of vectors `[targets, dim]`, table `[items, dim]` (row 0 is padding), items `[targets]`."""
+        if len(table) - 1 <= self.chunk:
+            return nn.functional.cross_entropy(vectors @ table[1:].T, target - 1)
+        return _ChunkedCrossEntropy.apply(vectors, table, target, self.chunk)
+
+
+class _ChunkedCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor, table: Tensor, target: Tensor, chunk: int) -> Tensor:
+        normalizer = vectors.new_full((len(vectors),), -torch.inf)
+        for start in range(1, len(table), chunk):
+            part = (vectors @ table[start : start + chunk].T).logsumexp(1)
+            normalizer = torch.logaddexp(normalizer, part)
+        ctx.save_for_backward(vectors, table, target, normalizer)
+        ctx.chunk = chunk
+        return (normalizer - (vectors * table[target]).sum(1)).mean()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        vectors, table, target, normalizer = ctx.saved_tensors
+        scale = gradients[0] / len(vectors)
+        d_vectors, d_table = torch.zeros_like(vectors), torch.zeros_like(table)
+        for start in range(1, len(table), ctx.chunk):
+            part = table[start : start + ctx.chunk]
+            probability = (vectors @ part.T - normalizer[:, None]).exp_()
+            d_vectors += probability @ part
+            d_table[start : start + ctx.chunk] = probability.T @ vectors
+        d_vectors -= table[target]
+        d_table.index_add_(0, target, vectors, alpha=-1)
+        return d_vectors * scale, d_table * scale, None, None

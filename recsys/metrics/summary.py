@@ -1,0 +1,14 @@
+"""One number a metric."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+
+def mean_metrics(values: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Mean over the requests that have a value, for each metric `[requests]`; nan where none has."""
+    return {name: _mean(column[~np.isnan(column)]) for name, column in values.items()}
+
+
+def _mean(kept: np.ndarray) -> float:
+    return float(kept.mean()) if kept.size else float("nan")

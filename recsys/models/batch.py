@@ -1,0 +1,56 @@
+"""What a model is given: histories, the points in them to predict from, and the searches legal at each position."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tensors of one step, all int64.
+
+    A *point* is one request to answer: it sees its row's items up to and including `point_position`. A point without
+    any history lies at position 0 of a row of padding. Searches have already passed the visibility rule: a search
+    stands at the first position from which every point may see it, so causal attention carries it forward legally.
+    """
+
+    item: Tensor
+    """`[rows, length]` history, oldest first, right-padded with 0."""
+    next_item: Tensor
+    """`[rows]` the item that follows a training row, 0 where there is none (never shown when predicting)."""
+    point_row: Tensor
+    """`[points]`"""
+    point_position: Tensor
+    """`[points]` position of the last item that the point sees."""
+    request: Tensor
+    """`[points]` index of the request among the split's requests."""
+    target_point: Tensor
+    """`[targets]` the point that each target belongs to."""
+    target_item: Tensor
+    """`[targets]`"""
+    search_row: Tensor
+    """`[searches]`"""
+    search_position: Tensor
+    """`[searches]`"""
+    search_type: Tensor
+    """`[searches]` Qilin's query_from_type, 1 to 8; 0 unknown."""
+    search_gram: Tensor
+    """`[searches, grams]` hashes of the query's character n-grams plus 1; 0 is padding."""
+
+    def to(self, *args: Any, **kwargs: Any) -> "Batch":
+        """Move every tensor, as `Tensor.to` does."""
+        return Batch(**{field.name: getattr(self, field.name).to(*args, **kwargs) for field in fields(self)})
+
+    def __len__(self) -> int:
+        """Number of points."""
+        return len(self.point_row)
+
+
+def point_rows(batch: Batch) -> tuple[Tensor, Tensor]:
+    """One row per point, cut behind what the point sees: items `[points, length]` and their number `[points]`."""
+    item = batch.item[batch.point_row]
+    count = batch.point_position + 1
+    seen = torch.arange(item.shape[1], device=item.device) < count[:, None]
+    return item * seen, torch.where(item[:, 0] == 0, 0, count)

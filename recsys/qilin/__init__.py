@@ -1,0 +1,6 @@
+"""Qilin (THUIR/Qilin, arXiv 2503.00501): its parquet files → atomic files, and a synthetic Qilin of the same form."""
+
+from recsys.qilin.convert import convert
+from recsys.qilin.synthesize import synthesize
+
+__all__ = ["convert", "synthesize"]

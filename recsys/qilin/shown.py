@@ -1,0 +1,112 @@
+"""What the synthetic Qilin logs of its world: what each request showed, and the window delivered with it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.qilin.world import TOPICS, Notes, Requests, World, choose_topic
+
+SCREEN = 4  # notes shown at once
+WINDOW = 20
+LOST = 0.025  # share of window entries that are missing
+REPEATED = 0.1  # share of requests shown again hours later
+_FAR = 1_000_000_000  # milliseconds; farther apart than any two times
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Runs of `values`, one per request, with `length` `[requests]` values each."""
+
+    values: np.ndarray
+    length: np.ndarray
+
+    def pick(self, chosen: np.ndarray) -> "Ragged":
+        """The runs of the chosen requests, in that order."""
+        first = np.cumsum(self.length) - self.length
+        return Ragged(self.values[runs(first[chosen], self.length[chosen])], self.length[chosen])
+
+
+def runs(first: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """`first[i], first[i] + 1, …`, `length[i]` of them, one run after another."""
+    return np.arange(length.sum()) - np.repeat(np.cumsum(length) - length - first, length)
+
+
+# One exposure; `time` in milliseconds since the day began, `screen` counted from 0.
+EXPOSURE = np.dtype([("note", "i8"), ("click", "i8"), ("position", "i8"), ("time", "i8"), ("screen", "i8")])
+
+
+def recommended(world: World, rng: np.random.Generator) -> Ragged:
+    """Exposures of the recommendation requests, one in ten of which is shown once more, hours later, without clicks."""
+    shown = _show(world.rec, world.preference, world.notes, 12, 0.25, 0.25, rng, searched=False)
+    again = (rng.random(len(world.rec.start)) < REPEATED) & (world.rec.start < 50_000)
+    delay = rng.integers(3_600_000, 8 * 3_600_000, len(again))
+    request = np.repeat(np.arange(len(again)), shown.length)
+    copied = again[request] & (shown.values["screen"] < 2)
+    copies = shown.values[copied].copy()
+    copies["click"] = 0
+    copies["time"] += delay[request[copied]]
+    owner = np.concatenate([request, request[copied]])
+    order = np.argsort(owner, kind="stable")
+    return Ragged(np.concatenate([shown.values, copies])[order], np.bincount(owner, minlength=len(again)))
+
+
+def found(world: World, rng: np.random.Generator) -> Ragged:
+    """Exposures of the searches."""
+    return _show(world.search, world.preference, world.notes, 14, 0.8, 0.0, rng, searched=True)
+
+
+def windows(requests: Requests, clicks: tuple[np.ndarray, ...], rng: np.random.Generator) -> Ragged:
+    """Each user's latest clicks (user, millisecond, note) before each request, newest first, a few of them lost."""
+    user, time, note = clicks
+    order = np.lexsort((time, user))
+    user, time, note = user[order], time[order], note[order]
+    end = np.searchsorted(user * _FAR + time, requests.user * _FAR + requests.start * 1000, "left")
+    length = np.minimum(end - np.searchsorted(user, requests.user, "left"), WINDOW)
+    request = np.repeat(np.arange(len(end)), length)
+    oldest_first = runs(end - length, length)
+    newest_first = note[(end - 1 + end - length)[request] - oldest_first]
+    kept = rng.random(len(request)) >= LOST
+    return Ragged(newest_first[kept], np.bincount(request[kept], minlength=len(end)))
+
+
+def _show(
+    requests: Requests,
+    preference: np.ndarray,
+    notes: Notes,
+    unclicked: int,
+    on_topic: float,
+    liked: float,
+    rng: np.random.Generator,
+    *,
+    searched: bool,
+) -> Ragged:
+    """Clicked notes and about `unclicked` others: `on_topic` of the searched topic, `liked` of a liked one, or any."""
+    other_by = np.repeat(np.arange(len(requests.user)), 4 + rng.poisson(unclicked - 4, len(requests.user)))
+    kind, searched_topic = rng.random(len(other_by)), requests.topic[other_by]
+    topic = rng.integers(0, TOPICS, len(other_by))
+    preferred = choose_topic(preference[requests.user[other_by]], rng.random(len(other_by)))
+    topic = np.where(kind < on_topic + liked, preferred, topic)
+    topic = np.where((kind < on_topic) & (searched_topic >= 0), searched_topic, topic)
+    other = notes.draw(topic, rng.random(len(other_by)), searched=searched)
+
+    request, note = np.concatenate([requests.clicked_by, other_by]), np.concatenate([requests.clicked, other])
+    # The first of equal pairs stays: a clicked note is not shown unclicked as well.
+    _, kept = np.unique(request * len(notes.topic) + note, return_index=True)
+    kept = np.sort(kept)
+    request, note, click = request[kept], note[kept], (kept < len(requests.clicked)).astype(np.int64)
+
+    place = rng.random(len(kept))
+    clicks = click.sum()
+    place[:clicks] = place[:clicks][np.lexsort((place[:clicks], request[:clicks]))]  # clicked from top to bottom
+    order = np.lexsort((place, request))
+    request, note, click = request[order], note[order], click[order]
+    length = np.bincount(request, minlength=len(requests.user))
+    rank = runs(np.zeros_like(length), length)
+    screen = rank // SCREEN
+    pause = rng.integers(5_000, 40_000, len(length))
+    time = requests.start[request] * 1000 + screen * pause[request] + rank % SCREEN * rng.integers(1, 90, len(rank))
+    exposures = np.empty(len(rank), EXPOSURE)
+    for name, column in zip(EXPOSURE.names or (), (note, click, rank + 1, time, screen), strict=True):
+        exposures[name] = column
+    # As in the release, the rows of a screen come with the clicked ones last.
+    return Ragged(exposures[np.lexsort((rank, click, screen, request))], length)

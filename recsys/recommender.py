@@ -1,0 +1,117 @@
+"""Recommend for anyone: a checkpoint folder and a list of item ids, no data set at hand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from recsys import checkpoints
+from recsys.errors import InputError
+from recsys.models.batch import Batch
+from recsys.models.text import gram_matrix, normalize
+from recsys.ranking import top_k
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """Items in rank order, and what was done with the input to get there."""
+
+    item_ids: list[str]
+    scores: list[float]
+    unknown: list[str]
+    """Ids of the history that the model does not know; they had no influence."""
+    reason: Literal["model", "popularity"]
+    """"popularity" when there was neither a known item nor a query to go by."""
+    ignored_queries: bool
+    """True when queries were given to a model that does not read them."""
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        """Pairs (item_id, score)."""
+        return iter(zip(self.item_ids, self.scores, strict=True))
+
+
+class Recommender:
+    """A loaded checkpoint that answers histories of external item ids."""
+
+    def __init__(self, checkpoint: checkpoints.Checkpoint, device: str = "cpu") -> None:
+        self.items = checkpoint.items
+        self.network = checkpoint.network.to(device).eval()
+        self.metrics = checkpoint.metrics
+        self._popularity = torch.from_numpy(checkpoint.popularity).to(device, torch.float32)
+        with torch.inference_mode():
+            self._table = self.network.item_vectors()
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, device: str = "cpu") -> "Recommender":
+        """Verify and load a checkpoint folder.
+
+        Raises:
+            InputError: the folder is missing, damaged, or not a checkpoint.
+        """
+        return cls(checkpoints.load(Path(folder)), device)
+
+    def recommend(
+        self,
+        history: Sequence[str | int],
+        queries: Sequence[str] = (),
+        k: int = 10,
+        exclude_seen: bool = True,
+        unknown: Literal["raise", "drop"] = "raise",
+    ) -> Recommendations:
+        """The `k` items that come next for a user who clicked `history` (oldest first) and then typed `queries`.
+
+        Raises:
+            InputError: `k` below 1, an unknown item under `unknown="raise"`, a history of unknown items only.
+        """
+        if k < 1:
+            raise InputError(f"k is {k}: ask for at least 1 item.")
+        given = [str(item) for item in history]
+        encoded = self.items.encode(given)
+        missing = [item for item, i in zip(given, encoded, strict=True) if i == 0]
+        if missing and (unknown == "raise" or len(missing) == len(given)):
+            raise InputError(
+                f"{len(missing)} of {len(given)} items of the history are unknown to the model, the first is "
+                f"{missing[0]!r}. It knows {len(self.items) - 1} items, such as {', '.join(self.items.tokens[:3])}."
+            )
+        known = torch.from_numpy(encoded[encoded > 0])
+        typed = [query for query in queries if normalize(query)] if self.network.uses_searches else []
+        by_model = len(known) > 0 or bool(typed)
+        with torch.inference_mode():
+            if by_model:
+                vector, table = self.network.encode(self._batch(known, typed)), self._table
+            else:
+                vector, table = self._popularity.new_ones(1, 1), self._popularity[:, None]
+            seen = known.unique() if exclude_seen else known[:0]
+            offsets = torch.tensor([0, len(seen)])
+            ids, scores = top_k(vector, table, k, (offsets.to(table.device), seen.to(table.device)))
+        found = ids[0] > 0
+        return Recommendations(
+            item_ids=self.items.decode(ids[0][found].cpu().numpy()),
+            scores=scores[0][found].tolist(),
+            unknown=missing,
+            reason="model" if by_model else "popularity",
+            ignored_queries=bool(queries) and not self.network.uses_searches,
+        )
+
+    def _batch(self, known: torch.Tensor, queries: Sequence[str]) -> Batch:
+        """One row, one point; the queries are the newest thing that is known of the user."""
+        history = known[-self.network.hyperparameters["max_len"] :]
+        item = history if len(history) else torch.zeros(1, dtype=torch.int64)
+        gram = torch.from_numpy(gram_matrix(queries))
+        nothing = torch.zeros(0, dtype=torch.int64)
+        last = len(item) - 1
+        return Batch(
+            item=item[None],
+            next_item=torch.zeros(1, dtype=torch.int64),
+            point_row=torch.zeros(1, dtype=torch.int64),
+            point_position=torch.tensor([last]),
+            request=torch.zeros(1, dtype=torch.int64),
+            target_point=nothing,
+            target_item=nothing,
+            search_row=torch.zeros(len(gram), dtype=torch.int64),
+            search_position=torch.full((len(gram),), last),
+            search_type=torch.zeros(len(gram), dtype=torch.int64),
+            search_gram=gram,
+        ).to(self._table.device)

@@ -1,0 +1,145 @@
+"""What happens around the loop: configuration and results into the run's folder, the best weights into a checkpoint."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import polars as pl_
+import torch
+from lightning.pytorch.callbacks import BasePredictionWriter, Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.cli import SaveConfigCallback
+
+from recsys import checkpoints
+from recsys.files import atomic_file
+from recsys.training.module import SequentialRecommender
+from recsys.training.runs import CHECKPOINT
+
+
+class SaveRunConfig(SaveConfigCallback):
+    """Writes the resolved configuration into the run's folder and to the logger."""
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Called once, by the first process."""
+        text = self.parser.dump(self.config, skip_none=False)
+        name = "config.yaml" if stage == "fit" else f"config.{stage}.yaml"
+        with atomic_file(Path(trainer.default_root_dir) / name) as file:
+            file.write_text(text, encoding="utf-8")
+        assert isinstance(pl_module, SequentialRecommender)
+        data = pl_module.data
+        for logger in trainer.loggers:
+            logger.log_hyperparams(
+                {
+                    "stage": stage,
+                    "cli": self.config.as_dict() if hasattr(self.config, "as_dict") else dict(self.config),
+                    "model": type(pl_module.network).__name__,
+                    "parameters": sum(parameter.numel() for parameter in pl_module.network.parameters()),
+                    "n_items": data.n_items,
+                    "data_fingerprint": data.dataset.fingerprint,
+                }
+            )
+
+
+class ExportCheckpoint(Callback):
+    """At the end of fit, exports the weights that validated best to `<run>/checkpoint`.
+
+    When the whole validation runs before the first step (`trainer.num_sanity_val_steps: -1`), the model as it starts is
+    a candidate too, and early stopping counts from it: an adapter can then never end below the model it grew from.
+    """
+
+    def __init__(self, monitor: str) -> None:
+        self.monitor = monitor
+        self.start_score: float | None = None
+        self.start_state: dict[str, Any] = {}
+
+    def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remember the model as it starts."""
+        assert isinstance(pl_module, SequentialRecommender)
+        if trainer.num_sanity_val_steps == float("inf"):
+            self.start_score = pl_module.scores[self.monitor]
+            self.start_state = copy.deepcopy(pl_module.network.state_dict())
+            for stopping in trainer.callbacks:  # type: ignore[attr-defined]
+                if isinstance(stopping, EarlyStopping):
+                    stopping.best_score = torch.tensor(self.start_score)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Export from the first process."""
+        assert isinstance(pl_module, SequentialRecommender)
+        saved = trainer.checkpoint_callback
+        assert isinstance(saved, ModelCheckpoint)
+        best = None if saved.best_model_score is None else float(saved.best_model_score)
+        if self.start_score is not None and (best is None or self.start_score >= best):
+            pl_module.network.load_state_dict(self.start_state)
+            best = self.start_score
+        elif saved.best_model_path:
+            state = torch.load(saved.best_model_path, map_location=pl_module.device, weights_only=True)["state_dict"]
+            pl_module.load_state_dict(state)
+        if trainer.is_global_zero and best is not None:
+            export(pl_module, Path(trainer.default_root_dir) / CHECKPOINT, {self.monitor: best})
+
+
+class RequestResults(Callback):
+    """After test, writes the metrics and one row per request into the run's folder."""
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Called when the metrics are final; with several processes each writes its own rows."""
+        assert isinstance(pl_module, SequentialRecommender)
+        folder = Path(trainer.default_root_dir)
+        suffix = "" if trainer.world_size == 1 else f".{trainer.global_rank}"
+        with atomic_file(folder / f"test_requests{suffix}.parquet") as file:
+            pl_module.test_frame.write_parquet(file)
+        if trainer.is_global_zero:
+            data = pl_module.data
+            result = {
+                "model": type(pl_module.network).__name__,
+                "data": data.dataset.name,
+                "data_fingerprint": data.dataset.fingerprint,
+                "protocol": {"exclude_seen": pl_module.exclude_seen, "vocabulary": list(data.vocabulary)},
+                "metrics": {k: v for k, v in sorted(pl_module.scores.items()) if k.startswith("test/")},
+            }
+            with atomic_file(folder / "test.json") as file:
+                file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+class WritePredictions(BasePredictionWriter):
+    """After predict, writes the recommendations of every request with external ids, one file per process."""
+
+    def __init__(self) -> None:
+        super().__init__("epoch")
+
+    def write_on_epoch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, predictions: Any, batch_indices: Any
+    ) -> None:
+        """Columns: request_id, user_id, item_ids and scores in rank order."""
+        assert isinstance(pl_module, SequentialRecommender)
+        dataset = pl_module.data.dataset
+        requests = torch.cat([request for request, _, _ in predictions]).cpu().numpy()
+        ids = torch.cat([ids for _, ids, _ in predictions]).cpu().numpy()
+        scores = torch.cat([scores for _, _, scores in predictions]).float().cpu().numpy()
+        frame = pl_.DataFrame(
+            {
+                "request_id": [dataset.requests.id[i] for i in requests],
+                "user_id": [dataset.users[dataset.requests.user[i]] for i in requests],
+                "item_ids": [dataset.items.decode(row[row > 0]) for row in ids],
+                "scores": [score[row > 0].tolist() for row, score in zip(ids, scores, strict=True)],
+            }
+        )
+        suffix = "" if trainer.world_size == 1 else f".{trainer.global_rank}"
+        with atomic_file(Path(trainer.default_root_dir) / f"predictions{suffix}.parquet") as file:
+            frame.write_parquet(file)
+
+
+def export(module: SequentialRecommender, folder: Path, metrics: dict[str, float]) -> None:
+    """Write the module's network, with the vocabulary of its data, as a checkpoint folder."""
+    data = module.data
+    described = {
+        "name": data.dataset.name,
+        "fingerprint": data.dataset.fingerprint,
+        "synthetic": data.synthetic,
+        "max_len": data.max_len,
+        "vocabulary": list(data.vocabulary),
+        "exclude_seen": module.exclude_seen,
+    }
+    checkpoint = checkpoints.Checkpoint(module.network, data.dataset.items, data.popularity(), described, metrics)
+    checkpoints.save(checkpoint, folder)

@@ -1,0 +1,178 @@
+"""`recsys fit | validate | test | predict`: LightningCLI, with runs in folders of their own and no surprises."""
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import WandbLogger
+
+from recsys import checkpoints
+from recsys.data import SequenceData
+from recsys.errors import InputError, did_you_mean
+from recsys.training.callbacks import ExportCheckpoint, RequestResults, SaveRunConfig, WritePredictions
+from recsys.training.module import SequentialRecommender
+from recsys.training.runs import CHECKPOINT, LAST, latest, new_run, trained
+
+__all__ = ["RecsysCLI", "WandbLogger", "find_config", "run"]
+
+MONITOR = "val/ndcg@10"
+
+
+class Parser(LightningArgumentParser):
+    """Answers a misspelt key with the nearest one."""
+
+    def error(self, message: str, ex: Exception | None = None) -> Any:
+        """Exit with code 2 and one sentence."""
+        raise InputError(f"{explain(message, self)} (`recsys fit --help` lists every setting)")
+
+
+class RecsysCLI(LightningCLI):
+    """The four Lightning verbs over `SequentialRecommender` and `SequenceData`."""
+
+    def __init__(self, args: list[str] | None = None) -> None:
+        super().__init__(
+            SequentialRecommender,
+            SequenceData,
+            save_config_callback=SaveRunConfig,
+            save_config_kwargs={"save_to_log_dir": False},
+            seed_everything_default=0,
+            parser_class=Parser,
+            args=args,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Runs, early stopping and checkpoints, and what the model takes over from the data."""
+        parser.add_argument("--name", type=str, default="run", help="Name of the run: results go to RUNS/NAME/TIME.")
+        parser.add_argument("--runs", type=str, default="runs", help="Folder of all runs.")
+        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.add_lightning_class_args(ModelCheckpoint, "model_checkpoint")
+        parser.set_defaults(
+            {
+                "early_stopping.monitor": MONITOR,
+                "early_stopping.mode": "max",
+                "early_stopping.patience": 10,
+                "model_checkpoint.monitor": MONITOR,
+                "model_checkpoint.mode": "max",
+                "model_checkpoint.filename": "best",
+                "model_checkpoint.save_last": True,
+                "model_checkpoint.enable_version_counter": False,
+            }
+        )
+        parser.link_arguments("early_stopping.monitor", "model_checkpoint.monitor")
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        parser.link_arguments("data.max_len", "model.network.init_args.max_len")
+        parser.link_arguments("data.n_items", "model.network.init_args.n_items", apply_on="instantiate")
+
+    def _parse_ckpt_path(self) -> None:
+        """Lightning would let the hyperparameters of a checkpoint override the command line; what was typed counts."""
+
+    def before_instantiate_classes(self) -> None:
+        """Choose the run's folder and the weights, and send logs and checkpoints there."""
+        config = self.config[self.subcommand]
+        root = Path(config.runs)
+        warm_start = config.model.get("warm_start")
+        if warm_start and not Path(warm_start).is_dir():
+            config.model.warm_start = str(trained(root, warm_start))
+        self.weights: Path | None = None
+        folder = self._resume(root, config) if self.subcommand == "fit" else self._trained(root, config)
+        config.trainer.default_root_dir = str(folder)
+        config.model_checkpoint.dirpath = str(folder / "checkpoints")
+        logger = config.trainer.logger
+        for entry in logger if isinstance(logger, list) else [logger]:
+            if hasattr(entry, "init_args") and "save_dir" in entry.init_args:
+                entry.init_args.save_dir = str(folder)
+                if entry.class_path.endswith("WandbLogger") and entry.init_args.name is None:
+                    entry.init_args.name = f"{config.name}/{folder.name}"
+        self.trainer_defaults["callbacks"] = [
+            ExportCheckpoint(config.early_stopping.monitor),
+            RequestResults(),
+            *([WritePredictions()] if self.subcommand == "predict" else []),
+        ]
+
+    def after_instantiate_classes(self) -> None:
+        """Load exported weights, when that is what is to be tested."""
+        if self.weights is not None:
+            checkpoint = checkpoints.load(self.weights)
+            if checkpoint.items.sha256 != self.datamodule.dataset.items.sha256:
+                raise InputError(f"{self.weights}: trained on another item vocabulary than {self.datamodule.path}.")
+            try:
+                self.model.network.load_state_dict(checkpoint.network.state_dict())
+            except RuntimeError as error:
+                raise InputError(
+                    f"{self.weights}: holds a {type(checkpoint.network).__name__} that does not fit the configured "
+                    f"{type(self.model.network).__name__} ({error})."
+                ) from error
+
+    def _resume(self, root: Path, config: Any) -> Path:
+        """`--ckpt_path last` goes on in the newest run of this name; a file is resumed in a new run."""
+        if config.ckpt_path == "last":
+            earlier = latest(root, config.name, LAST)
+            config.ckpt_path = None if earlier is None else str(earlier / LAST)
+            if earlier is not None:
+                print(f"Resuming {earlier}", file=sys.stderr)
+                return earlier
+            print(f"No run to resume under {root / config.name}: starting a new one.", file=sys.stderr)
+        elif config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
+            raise InputError(f"--ckpt_path {config.ckpt_path}: no such file; `last` or a .ckpt file resumes a fit.")
+        return new_run(root, config.name)
+
+    def _trained(self, root: Path, config: Any) -> Path:
+        """The weights to evaluate: the newest run's best (default), `last`, a .ckpt file, or a checkpoint folder."""
+        chosen = config.ckpt_path or "best"
+        if chosen == "last":
+            run = latest(root, config.name, LAST)
+            if run is None:
+                raise InputError(f"--ckpt_path last: no run under {root / config.name} has {LAST}.")
+            config.ckpt_path = str(run / LAST)
+            return run
+        if Path(chosen).is_file():
+            return new_run(root, config.name)
+        config.ckpt_path = None
+        self.weights = trained(root, config.name) if chosen == "best" else Path(chosen)
+        checkpoints.verify(self.weights)
+        own = self.weights.name == CHECKPOINT and self.weights.parent.parent == root / config.name
+        return self.weights.parent if own else new_run(root, config.name)
+
+
+def explain(message: str, parser: Any) -> str:
+    """jsonargparse's words, shortened to what the user can mend."""
+    return message
+
+
+def find_config(name: str) -> str:
+    """A config file's path: as given, or by name among the shipped `zoo_configs`."""
+    if Path(name).exists():
+        return name
+    here = Path(__file__).parents[1]
+    shipped = [folder for folder in (here.parent / "zoo_configs", here / "_zoo" / "zoo_configs") if folder.is_dir()]
+    stem = name.removeprefix("zoo_configs/").removesuffix(".yaml")
+    for folder in shipped:
+        if (folder / f"{stem}.yaml").is_file():
+            return str(folder / f"{stem}.yaml")
+    known = [file.stem for folder in shipped for file in folder.glob("*.yaml")]
+    raise InputError(f"--config {name}: no such file.{did_you_mean(stem, known)}")
+
+
+def run(args: list[str]) -> RecsysCLI:
+    """Run one verb with its arguments, as typed."""
+    quiet()
+    resolved = list(args)
+    for i, arg in enumerate(resolved):
+        if arg in ("-c", "--config") and i + 1 < len(resolved):
+            resolved[i + 1] = find_config(resolved[i + 1])
+        elif arg.startswith("--config="):
+            resolved[i] = f"--config={find_config(arg.removeprefix('--config='))}"
+    torch.set_float32_matmul_precision("high")
+    return RecsysCLI(resolved)
+
+
+def quiet() -> None:
+    """Leave out what says nothing about the user's own run."""
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
+    for message in (".*does not have many workers.*", ".*LightningCLI's args parameter.*", ".*LeafSpec.*"):
+        warnings.filterwarnings("ignore", message=message)
