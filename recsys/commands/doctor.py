@@ -7,9 +7,12 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from recsys.errors import InputError
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 INSTALL_RECBOLE = "pip install --no-deps recbole==1.2.1"
 PURPOSES = {
@@ -18,16 +21,7 @@ PURPOSES = {
     "engines": "conversion of logs that outgrow one machine",
     "dev": "tests and checks",
 }
-BROKEN = {
-    (
-        "lightning",
-        "2.6.2",
-    ): "compromised release (GHSA-w37p-236h-pfx3): uninstall it and renew this machine's passwords",
-    (
-        "lightning",
-        "2.6.3",
-    ): "compromised release (GHSA-w37p-236h-pfx3): uninstall it and renew this machine's passwords",
-}
+COMPROMISED = ("2.6.2", "2.6.3")  # releases of lightning that carried malware; gone from the index since
 
 
 class Finding(NamedTuple):
@@ -77,24 +71,16 @@ def system() -> Iterator[Finding]:
 
 def packages() -> Iterator[Finding]:
     """This package and everything that it requires, held against the versions that it asks for."""
-    from packaging.requirements import Requirement
-
-    try:
-        required = [Requirement(line) for line in metadata.requires("recsys-zoo") or ()]
-    except metadata.PackageNotFoundError:
-        yield Finding("recsys-zoo", "not installed", "pip install -e . in the project's folder")
-        return
     yield Finding("recsys-zoo", metadata.version("recsys-zoo"))
-    for requirement in required:
-        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
-            continue
+    for requirement in _required():
         version = _version(requirement.name)
+        install = f"pip install '{requirement.name}{requirement.specifier}'"
         if version is None:
-            yield Finding(requirement.name, "missing", f"pip install '{requirement.name}{requirement.specifier}'")
-        elif advice := BROKEN.get((requirement.name, version)):
-            yield Finding(requirement.name, version, advice)
+            yield Finding(requirement.name, "missing", install)
+        elif requirement.name == "lightning" and version in COMPROMISED:
+            yield Finding(requirement.name, f"{version}, a compromised release (GHSA-w37p-236h-pfx3)", install)
         elif not requirement.specifier.contains(version, prereleases=True):
-            yield Finding(requirement.name, version, f"pip install '{requirement.name}{requirement.specifier}'")
+            yield Finding(requirement.name, f"{version}, which does not fit", install)
         else:
             yield Finding(requirement.name, version)
 
@@ -138,16 +124,8 @@ def compiled_metrics() -> Iterator[Finding]:
 
 def extras() -> Iterator[Finding]:
     """The optional requirements: what each extra is for, and what of it is here."""
-    from packaging.requirements import Requirement
-
-    required = [Requirement(line) for line in metadata.requires("recsys-zoo") or ()]
     for extra, purpose in PURPOSES.items():
-        names = [
-            r.name
-            for r in required
-            if r.marker and not r.marker.evaluate({"extra": ""}) and r.marker.evaluate({"extra": extra})
-        ]
-        missing = [name for name in names if _version(name) is None]
+        missing = [requirement.name for requirement in _required(extra) if _version(requirement.name) is None]
         state = f"missing {', '.join(missing)}: pip install 'recsys-zoo[{extra}]'" if missing else "present"
         yield Finding(extra, f"{purpose}: {state}")
 
@@ -158,6 +136,17 @@ def _surviving(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
         yield from look()
     except (ImportError, OSError, InputError) as error:
         yield Finding(look.__name__, f"cannot be examined: {error}", "install again what it names")
+
+
+def _required(extra: str = "") -> list["Requirement"]:
+    """The requirements of this package, or those that `extra` adds to them."""
+    from packaging.requirements import Requirement
+
+    declared = [Requirement(line) for line in metadata.requires("recsys-zoo") or ()]
+    plain = [r for r in declared if r.marker is None or r.marker.evaluate({"extra": ""})]
+    if not extra:
+        return plain
+    return [r for r in declared if r not in plain and r.marker is not None and r.marker.evaluate({"extra": extra})]
 
 
 def _version(name: str) -> str | None:

@@ -25,8 +25,9 @@ seq_separator: " "
 USER_ID_FIELD: user_id
 ITEM_ID_FIELD: item_id
 TIME_FIELD: timestamp
-load_col:
+load_col:  # not the title: under pandas 3, RecBole 1.2.1 cannot load a token_seq
 {columns}
+filter_inter_by_user_or_item: false  # keep a click whose note or user has no features
 MAX_ITEM_LIST_LENGTH: 50
 train_neg_sample_args: null  # cross-entropy over all items
 eval_args: {{split: {{LS: valid_and_test}}, group_by: user, order: TO, mode: full}}
@@ -128,8 +129,9 @@ def _write(
 
 
 def _recbole(stem: str, frames: dict[str, pl.DataFrame]) -> str:
-    features = {kind: list(tables.TYPES[kind]) for kind in ("item", "user") if kind in frames}
-    loaded = {"inter": ["user_id", "item_id", "timestamp"]} | features
+    features = {kind: tables.TYPES[kind] for kind in ("item", "user") if kind in frames}
+    tokens = {kind: [name for name, type_ in types.items() if type_ == "token"] for kind, types in features.items()}
+    loaded = {"inter": ["user_id", "item_id", "timestamp"]} | tokens
     return _RECBOLE.format(stem=stem, columns="\n".join(f"  {kind}: [{', '.join(c)}]" for kind, c in loaded.items()))
 
 
@@ -142,7 +144,7 @@ def _counts(observed: Log, requests: pl.DataFrame, frames: dict[str, pl.DataFram
         "items": _distinct_per_split(events, "item_id"),
         "requests": _tally(requests.filter(source="rec")["split"]),
         "searches": _tally(searches["split"]),
-        "searches_without_click": searches.filter(pl.col("clicked").list.len().fill_null(0) == 0).height,
+        "searches_without_click": searches.filter(pl.col("clicked").list.len() == 0).height,
         "queries": frames["query"].height,
         "notes": notes.len(),
         "items_without_note": events.filter(~pl.col("item_id").is_in(notes.implode()))["item_id"].n_unique(),

@@ -28,7 +28,9 @@ class Ragged:
 
 def runs(first: np.ndarray, length: np.ndarray) -> np.ndarray:
     """`first[i], first[i] + 1, …`, `length[i]` of them, one run after another."""
-    return np.arange(length.sum()) - np.repeat(np.cumsum(length) - length - first, length)
+    offset: np.ndarray = np.repeat(np.cumsum(length) - length - first, length)
+    positions: np.ndarray = np.arange(len(offset)) - offset
+    return positions
 
 
 # One exposure; `time` in milliseconds since the day began, `screen` counted from 0.

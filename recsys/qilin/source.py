@@ -57,12 +57,12 @@ def _read_file(path: Path, config: str) -> pl.DataFrame:
             _check(path, name, kind, schema)
         frame = pl.read_parquet(path, columns=list(needs), hive_partitioning=False)
     except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition("\n")[0]
         raise InputError(f"{path}: not a complete parquet file ({reason}); download it again.") from error
     frame = frame.select(_canonical(name, kind) for name, kind in needs.items())
-    for name in KEYS & needs.keys():
+    for name in sorted(KEYS & needs.keys()):
         _check_filled(path, name, frame[name])
-    for name in EXPOSURE_NEEDS.keys() & needs.keys():
+    for name in sorted(EXPOSURE_NEEDS.keys() & needs.keys()):
         _check_filled(path, f"{name}.note_idx", frame[name].list.eval(pl.element().struct["note_idx"]))
     return frame
 

@@ -81,7 +81,8 @@ def prefixes(requests: pl.DataFrame) -> pl.DataFrame:
 
 def recommendation_requests(requests: pl.DataFrame, exposures: pl.DataFrame) -> pl.DataFrame:
     """Recommendation requests with their candidates in an order that tells nothing; sorted by time, request."""
-    shown = requests.filter(source="rec").join(scattered(requests, exposures), on="request_id", how="left")
+    requests = requests.filter(source="rec")
+    shown = requests.join(scattered(requests, exposures), on="request_id")
     return shown.select(
         "request_id",
         "timestamp",
@@ -96,10 +97,9 @@ def recommendation_requests(requests: pl.DataFrame, exposures: pl.DataFrame) -> 
 
 def searches(requests: pl.DataFrame, exposures: pl.DataFrame, queries: pl.DataFrame) -> pl.DataFrame:
     """Searches, those without a click included; sorted by user, time, search."""
-    found = requests.filter(pl.col("source") != "rec").with_columns(text=text.normalise(pl.col("query")))
-    found = found.join(scattered(requests, exposures), on="request_id", how="left")
-    named = found.join(queries, on="text", how="left")
-    return named.select(
+    requests = requests.filter(pl.col("source") != "rec").with_columns(text=text.normalise(pl.col("query")))
+    found = requests.join(scattered(requests, exposures), on="request_id").join(queries, on="text", how="left")
+    return found.select(
         "timestamp",
         "query_id",
         "clicked",
@@ -137,7 +137,7 @@ def users(features: pl.DataFrame) -> pl.DataFrame:
 
 
 def scattered(requests: pl.DataFrame, exposures: pl.DataFrame) -> pl.DataFrame:
-    """Per request: exposed, position (aligned with exposed) and clicked.
+    """Per request, which all have exposures: exposed, position (aligned with exposed) and clicked.
 
     In the order of a hash of (request, note): the delivered order puts clicked notes last, and their numbers were
     assigned by role.

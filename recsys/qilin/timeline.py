@@ -92,12 +92,12 @@ def log(rows: pl.DataFrame, config: str) -> Log:
 
 def together(logs: Iterable[Log]) -> Log:
     """All configurations as one log."""
-    logs = list(logs)
+    parts = list(logs)
     return Log(
-        pl.concat(log.requests for log in logs),
-        pl.concat(log.exposures for log in logs),
-        {config: counts for log in logs for config, counts in log.dropped.items()},
-        sum(log.merged for log in logs),
+        pl.concat(part.requests for part in parts),
+        pl.concat(part.exposures for part in parts),
+        {config: counts for part in parts for config, counts in part.dropped.items()},
+        sum(part.merged for part in parts),
     )
 
 

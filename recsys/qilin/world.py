@@ -46,7 +46,8 @@ class Notes:
         wanted = topic + TOPICS * searched
         first, last = np.searchsorted(shelf, wanted, "left"), np.searchsorted(shelf, wanted, "right")
         target = summed[first] + uniform * (summed[last] - summed[first])
-        return order[np.clip(np.searchsorted(summed, target, "right") - 1, first, last - 1)]
+        drawn: np.ndarray = order[np.clip(np.searchsorted(summed, target, "right") - 1, first, last - 1)]
+        return drawn
 
 
 @dataclass(frozen=True)
@@ -85,17 +86,18 @@ def create(users: int, seed: int, influence: float) -> World:
     preference = _preferences(users, streams[1])
     rec_user, rec_start, search_user, search_start = _schedule(users, streams[2])
     search, dqa = _searches(search_user, search_start, preference, notes, streams[3])
-    topic = active_topic(rec_user, rec_start, search)
+    topic = _active_topic(rec_user, rec_start, search)
     past, rec = _recommendations(rec_user, rec_start, topic, preference, notes, influence, streams[4])
     return World(notes, preference, past, rec, search, dqa)
 
 
 def choose_topic(preference: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """A topic for each row of probabilities `[n, topics]`, from `uniform` numbers `[n]` in [0, 1)."""
-    return np.minimum((np.cumsum(preference, axis=1) <= uniform[:, None]).sum(axis=1), TOPICS - 1)
+    topic: np.ndarray = np.minimum((np.cumsum(preference, axis=1) <= uniform[:, None]).sum(axis=1), TOPICS - 1)
+    return topic
 
 
-def active_topic(user: np.ndarray, start: np.ndarray, search: Requests) -> np.ndarray:
+def _active_topic(user: np.ndarray, start: np.ndarray, search: Requests) -> np.ndarray:
     """Topic of each request's latest earlier search by the same user, or -1 if it lies more than `MEMORY` back."""
     latest = np.searchsorted(search.user * _FAR + search.start, user * _FAR + start, "left") - 1
     known = np.maximum(latest, 0)
@@ -104,10 +106,10 @@ def active_topic(user: np.ndarray, start: np.ndarray, search: Requests) -> np.nd
 
 
 def _notes(users: int, rng: np.random.Generator) -> Notes:
-    rec = int(np.clip(2 * users, 400, 3_000))
+    rec = int(np.clip(1.5 * users, 800, 2_400))
     # Dealt out in turn, so that no topic is empty in either pool.
     topic = np.concatenate([rng.permutation(np.arange(size) % TOPICS) for size in (rec, 4 * rec)])
-    weight = np.concatenate([rng.lognormal(0, 0.6, rec), np.ones(4 * rec)])
+    weight = np.concatenate([rng.lognormal(0, 0.4, rec), np.ones(4 * rec)])
     notes = Notes(topic, weight, rec)
     return replace(notes, successor=notes.draw(topic[:rec], rng.random(rec), searched=False))
 

@@ -75,8 +75,8 @@ class Evaluation:
             exclude = (torch.from_numpy(seen.offsets).to(table.device), torch.from_numpy(seen.values).to(table.device))
         ranked, _ = top_k(vectors, table, max(self.cutoffs), exclude)
         target = self.dataset.requests.target.take(rows)
-        # an item outside the vocabulary is relevant and never found
-        relevant = np.where(target.values > 0, target.values, -1 - np.arange(len(target.values)))
+        # an item outside the vocabulary is relevant and never found: it gets a number that no table has
+        relevant = np.where(target.values > 0, target.values, len(table) + np.arange(len(target.values)))
         return evaluate(ranked.cpu().numpy(), target.offsets, relevant, self.cutoffs, METRICS)
 
     def _exposed(self, rows: np.ndarray, vectors: Tensor, table: Tensor) -> dict[str, np.ndarray]:
