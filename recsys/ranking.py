@@ -6,8 +6,9 @@ from torch import Tensor
 
 from recsys.errors import InputError
 
-_CHUNK = 65_536  # items in a tile of scores
-_BLOCK = 256  # requests in a tile of scores: with _CHUNK, 64 MiB
+_CHUNK = 16_384  # items in a tile of scores
+_BLOCK = {"cpu": 256}  # requests in a tile: 16 MiB; above 32, glibc maps fresh pages for each and halves the speed
+_BLOCK_ELSEWHERE = 4096  # 256 MiB; an accelerator wants few, large tiles
 _GROUP = 32  # neighbouring items that are represented by their best score
 _LOW = 0xFFFFFFFF  # lower half of a key
 _FLIP = 0x7FFFFFFF  # all bits of a float32 but its sign
@@ -23,11 +24,12 @@ def top_k(
 ) -> tuple[Tensor, Tensor]:
     """Return ids `[requests, k]` int64 and scores `[requests, k]` float32 of the k items with the largest dot product.
 
-    Exact, in the memory of one tile of scores, 256 x `chunk`. Higher scores come first; of equal scores the smaller
-    id, inside the list and at its end alike, whatever the chunk. (A matrix product may round differently in tiles of
-    another size: it is equal scores that are treated equally, not nearly equal ones.) Row 0 of the table is padding
-    and never returned, nor is an excluded item or one whose score is -inf; where fewer than k items are left, the
-    rest is id 0 with score -inf. Scores are float32 whatever the dtype of the arguments, also under autocast.
+    Exact, in the memory of one tile of scores: 256 requests x `chunk`, or 4,096 x `chunk` on an accelerator. Higher
+    scores come first; of equal scores the smaller id, inside the list and at its end alike, whatever the chunk. (A
+    matrix product may round differently in tiles of another size: equal scores are treated equally, not nearly equal
+    ones.) Row 0 of the table is padding and never returned, nor is an excluded item or one whose score is -inf; where
+    fewer than k items are left, the rest is id 0 with score -inf. Scores are float32 whatever the dtype of the
+    arguments, also under autocast.
 
     Args:
         vectors: `[requests, dim]`.
@@ -45,11 +47,11 @@ def top_k(
         exclude = torch.zeros(len(vectors) + 1, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
     offsets, seen = (_integers(part).to(device) for part in exclude)
     bounds = _checked(offsets, len(vectors), len(seen)).tolist()
-    width = -(-chunk // _GROUP) * _GROUP
+    width, block = -(-chunk // _GROUP) * _GROUP, _BLOCK.get(device.type, _BLOCK_ELSEWHERE)
     best = torch.empty(len(vectors), k, dtype=torch.int64, device=device)
     with torch.autocast(device.type, enabled=False):
-        for start in range(0, len(vectors), _BLOCK):
-            stop = min(start + _BLOCK, len(vectors))
+        for start in range(0, len(vectors), block):
+            stop = min(start + block, len(vectors))
             rows = torch.repeat_interleave(offsets[start : stop + 1].diff())
             ids = seen[bounds[start] : bounds[stop]]
             best[start:stop] = _best_keys(vectors[start:stop].float(), table, k, rows, ids, width)
@@ -116,7 +118,7 @@ def rank_candidates(
     offsets: Tensor | np.ndarray,
     candidates: Tensor | np.ndarray,
     seed: int = 0,
-    first: int = 0,
+    positions: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return order `[n]` int64: the positions in `candidates`, request by request, each request's in rank order.
 
@@ -126,7 +128,7 @@ def rank_candidates(
     logged lists tend to show clicked items first, and keeping that order would give a model credit for it.
 
     The random order is a hash of (seed, position): the same for every model, hence paired, and the same in any split
-    into batches if `first` tells where in the whole list of candidates this batch starts.
+    into batches if `positions` tells where in the whole list each candidate of this batch stands.
 
     Args:
         vectors: `[requests, dim]`.
@@ -134,7 +136,7 @@ def rank_candidates(
         offsets: `[requests + 1]`; `candidates[offsets[i]:offsets[i + 1]]` belong to request i.
         candidates: integer ids `[n]`, 0 where unknown.
         seed: of the order of ties.
-        first: position of `candidates[0]` in the whole.
+        positions: `[n]` of the candidates in the whole, 0 … n - 1 when None.
     """
     _check_vectors(vectors, table)
     items = _integers(candidates)
@@ -151,7 +153,7 @@ def rank_candidates(
     unknown = items.numpy() == 0
     if np.isnan(scores[~unknown]).any():
         raise InputError("Some scores are not a number: the vectors or the table hold nan or infinite values.")
-    lot = _lots(seed, first, len(items))
+    lot = _lots(seed, np.arange(len(items)) if positions is None else positions)
     return np.lexsort((lot, np.where(unknown, 0, -scores), unknown, requests.numpy()))
 
 
@@ -171,11 +173,10 @@ def pad_ranked(offsets: Tensor | np.ndarray, order: np.ndarray, depth: int) -> n
     return ranked
 
 
-def _lots(seed: int, first: int, count: int) -> np.ndarray:
-    """Random uint64 of the positions from `first` on: splitmix64 (Steele, Lea & Flood 2014) of (seed, position)."""
+def _lots(seed: int, positions: np.ndarray) -> np.ndarray:
+    """Random uint64 of each position: splitmix64 (Steele, Lea & Flood 2014) of (seed, position)."""
     stream = _mixed(np.array([seed % 2**64], dtype=np.uint64))
-    positions = np.arange(first + 1, first + 1 + count, dtype=np.uint64)
-    return _mixed(stream + positions * np.uint64(0x9E3779B97F4A7C15))
+    return _mixed(stream + (positions + 1).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
 
 
 def _mixed(bits: np.ndarray) -> np.ndarray:

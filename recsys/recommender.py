@@ -13,6 +13,9 @@ from recsys.models.batch import Batch
 from recsys.models.text import gram_matrix, normalize
 from recsys.ranking import top_k
 
+TYPED = 1
+"""Qilin's query_from_type of a query that its user typed."""
+
 
 @dataclass(frozen=True)
 class Recommendations:
@@ -67,6 +70,8 @@ class Recommender:
         """
         if k < 1:
             raise InputError(f"k is {k}: ask for at least 1 item.")
+        if isinstance(history, str) or isinstance(queries, str):
+            raise InputError("history and queries are lists of strings, not one string: put it in brackets.")
         given = [str(item) for item in history]
         encoded = self.items.encode(given)
         missing = [item for item, i in zip(given, encoded, strict=True) if i == 0]
@@ -112,6 +117,6 @@ class Recommender:
             target_item=nothing,
             search_row=torch.zeros(len(gram), dtype=torch.int64),
             search_position=torch.full((len(gram),), last),
-            search_type=torch.zeros(len(gram), dtype=torch.int64),
+            search_type=torch.full((len(gram),), TYPED),
             search_gram=gram,
         ).to(self._table.device)

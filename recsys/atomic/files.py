@@ -24,8 +24,11 @@ def read_header(path: Path) -> dict[str, str]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such atomic file.")
-    with path.open(encoding="utf-8") as file:
-        line = file.readline().rstrip("\r\n")
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            line = file.readline().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file in UTF-8 ({error}).") from error
     header: dict[str, str] = {}
     for part in line.split("\t"):
         name, _, kind = part.partition(":")
@@ -33,6 +36,8 @@ def read_header(path: Path) -> dict[str, str]:
             raise InputError(
                 f"{path}: header field {part!r} is not 'name:type' with type one of {', '.join(FIELD_TYPES)}."
             )
+        if name in header:
+            raise InputError(f"{path}: the header names the field {name!r} twice.")
         header[name] = kind
     return header
 

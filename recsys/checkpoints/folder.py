@@ -94,7 +94,7 @@ def load(folder: Path) -> Checkpoint:
     config = _json(folder / "config.json")
     if config.get("format") != FORMAT:
         raise InputError(f"{folder / 'config.json'}: format {config.get('format')!r}, this version reads {FORMAT}.")
-    items = pl.read_parquet(folder / "items.parquet")
+    items = _items(folder / "items.parquet")
     vocabulary = Vocabulary(items["item_id"].to_list())
     if vocabulary.sha256 != config.get("items_sha256"):
         raise InputError(f"{folder / 'items.parquet'}: not the vocabulary that config.json names.")
@@ -123,9 +123,16 @@ def _build(folder: Path, config: dict[str, Any]) -> Model:
         raise InputError(f"{folder / 'config.json'}: unknown model {name!r}.{did_you_mean(str(name), known)}")
     try:
         network: Model = getattr(models, name)(**config.get("hyperparameters", {}))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, IndexError) as error:
         raise InputError(f"{folder / 'config.json'}: these are no hyperparameters of {name} ({error}).") from error
     return network
+
+
+def _items(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path, columns=["item_id", "popularity"])
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{path}: not a table of item_id and popularity ({error}).") from error
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A folder of atomic files as arrays: who clicked what when, the requests to predict, the searches."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +69,8 @@ class Dataset:
     events: Events
     requests: Requests
     searches: Searches | None
+    synthetic: bool
+    """True for generated data, whose figures say nothing about the real one."""
     fingerprint: str
     """Digest of the files and the rules that made these arrays."""
 
@@ -110,6 +113,7 @@ def load(path: Path, vocabulary: tuple[str, ...] = ("train",)) -> Dataset:
         events=events,
         requests=_from_file(requests, number, items) if requests is not None else _from_events(inter, events),
         searches=_read_searches(path, stem, number),
+        synthetic=_is_synthetic(path / f"{stem}.meta.json"),
         fingerprint=_fingerprint(path, stem, vocabulary),
     )
     for i, split in enumerate(SPLITS):
@@ -130,6 +134,9 @@ def _read_inter(path: Path) -> pl.DataFrame:
 def _seconds(path: Path, frame: pl.DataFrame, name: str) -> pl.Expr:
     if frame[name].null_count():
         raise InputError(f"{path}: field {name!r} is empty in line {int(frame[name].is_null().arg_max() or 0) + 2}.")
+    if not frame[name].is_finite().all():
+        line = int((~frame[name].is_finite()).arg_max() or 0) + 2
+        raise InputError(f"{path}: field {name!r} in line {line} is {frame[name][line - 2]}, which is no time.")
     return pl.col(name).floor().cast(pl.Int64)
 
 
@@ -150,7 +157,9 @@ def _from_file(frame: pl.DataFrame, number: pl.DataFrame, items: atomic.Vocabula
     frame = frame.join(number, on="user_id", maintain_order="left").sort("user", "timestamp", maintain_order=True)
     pairs = frame.select(row=pl.int_range(pl.len()), item_id="exposed").explode("item_id", empty_as_null=False)
     clicks = frame.select(row=pl.int_range(pl.len()), item_id="clicked").explode("item_id", empty_as_null=False)
-    hit = pairs.join(clicks.with_columns(hit=True), on=["row", "item_id"], how="left", maintain_order="left")["hit"]
+    hit = pairs.join(clicks.unique().with_columns(hit=True), on=["row", "item_id"], how="left", maintain_order="left")[
+        "hit"
+    ]
     return Requests(
         id=frame["request_id"].to_list(),
         user=frame["user"].to_numpy(),
@@ -183,8 +192,12 @@ def _read_searches(path: Path, stem: str, number: pl.DataFrame) -> Searches | No
     if not file.is_file():
         return None
     frame = atomic.read(file, ["user_id", "timestamp", "query_id", "query_from_type", "split"])
+    frame = frame.filter(pl.col("query_id") != "")  # a search without words says nothing
     frame = frame.with_columns(_seconds(file, frame, "timestamp"), _split_number(file, frame["split"]))
     query = atomic.read(path / f"{stem}.query", ["query_id", "query"]).with_row_index("query_row")
+    if query["query_id"].is_duplicated().any():
+        twice = query.filter(query["query_id"].is_duplicated())["query_id"][0]
+        raise InputError(f"{path / stem}.query: query_id {twice!r} occurs twice.")
     frame = frame.join(number, on="user_id", maintain_order="left").join(
         query.select("query_id", "query_row"), on="query_id", how="left", maintain_order="left"
     )
@@ -196,9 +209,18 @@ def _read_searches(path: Path, stem: str, number: pl.DataFrame) -> Searches | No
         user=frame["user"].to_numpy(),
         timestamp=frame["timestamp"].to_numpy(),
         split=frame["split"].to_numpy(),
-        type=frame["query_from_type"].cast(pl.Int64, strict=False).fill_null(0).clip(0, 8).to_numpy(),
+        type=frame["query_from_type"]
+        .cast(pl.Float64, strict=False)
+        .cast(pl.Int64, strict=False)
+        .fill_null(0)
+        .clip(0, 8)
+        .to_numpy(),
         gram=gram_matrix(["".join(characters) for characters in query["query"]])[frame["query_row"].to_numpy()],
     )
+
+
+def _is_synthetic(meta: Path) -> bool:
+    return meta.is_file() and bool(json.loads(meta.read_text("utf-8")).get("synthetic"))
 
 
 def _fingerprint(path: Path, stem: str, vocabulary: tuple[str, ...]) -> str:

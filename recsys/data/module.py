@@ -47,7 +47,6 @@ class SequenceData(pl.LightningDataModule):
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.stride = stride or max(1, max_len // 2)
         self.vocabulary = tuple(vocabulary.split("+"))
-        self.synthetic = False
         self._histories: dict[str, Histories] = {}
 
     @cached_property

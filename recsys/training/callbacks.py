@@ -136,7 +136,7 @@ def export(module: SequentialRecommender, folder: Path, metrics: dict[str, float
     described = {
         "name": data.dataset.name,
         "fingerprint": data.dataset.fingerprint,
-        "synthetic": data.synthetic,
+        "synthetic": data.dataset.synthetic,
         "max_len": data.max_len,
         "vocabulary": list(data.vocabulary),
         "exclude_seen": module.exclude_seen,

@@ -1,8 +1,12 @@
 """`recsys fit | validate | test | predict`: LightningCLI, with runs in folders of their own and no surprises."""
 
+import inspect
 import logging
+import re
 import sys
 import warnings
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 
-from recsys import checkpoints
+from recsys import checkpoints, models
 from recsys.data import SequenceData
 from recsys.errors import InputError, did_you_mean
 from recsys.training.callbacks import ExportCheckpoint, RequestResults, SaveRunConfig, WritePredictions
@@ -28,7 +32,7 @@ class Parser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> Any:
         """Exit with code 2 and one sentence."""
-        raise InputError(f"{explain(message, self)} (`recsys fit --help` lists every setting)")
+        raise InputError(explain(message, _keys(self)))
 
 
 class RecsysCLI(LightningCLI):
@@ -139,9 +143,38 @@ class RecsysCLI(LightningCLI):
         return self.weights.parent if own else new_run(root, config.name)
 
 
-def explain(message: str, parser: Any) -> str:
-    """jsonargparse's words, shortened to what the user can mend."""
-    return message
+def explain(message: str, known: Iterable[str]) -> str:
+    """jsonargparse's words as one sentence, with the nearest known name where a name is wrong."""
+    sentence = " ".join(message.split()).replace("Parser key ", "").replace("<class '", "").replace("'>", "")
+    union = re.search(r'("[\w.]+"): Does not validate .*Subtypes: \[(.*?)\].*Given value: (.*)', sentence)
+    if union:
+        key, types, value = union.groups()
+        return f"{key}: {value!r} is none of {types.replace('NoneType', 'null')}."
+    wrong = re.search(r"option '([\w.]+)'|arguments: --([\w.]+)|import path string: (\w+)", sentence, re.IGNORECASE)
+    if wrong is None or "Did you mean" in sentence:
+        return sentence
+    name = next(group for group in wrong.groups() if group)
+    choices = {*known, *_model_names(), *_network_options()}
+    near = get_close_matches(name, choices, n=1, cutoff=0.6)
+    return sentence.rstrip(".") + (f". Did you mean {near[0]!r}?" if near else ".")
+
+
+def _keys(parser: Any) -> set[str]:
+    """Every setting of a parser and of the parsers of its verbs."""
+    found: set[str] = set()
+    for action in parser._actions:
+        found.add(action.dest)
+        for verb in (getattr(action, "_name_parser_map", None) or {}).values():
+            found |= _keys(verb)
+    return found
+
+
+def _model_names() -> list[str]:
+    return [name for name in models.__all__ if issubclass(getattr(models, name), models.Model) and name != "Model"]
+
+
+def _network_options() -> set[str]:
+    return {option for name in _model_names() for option in inspect.signature(getattr(models, name)).parameters}
 
 
 def find_config(name: str) -> str:

@@ -8,7 +8,7 @@ from torch import Tensor
 from recsys.data.dataset import Dataset
 from recsys.data.histories import Histories
 from recsys.data.ragged import Ragged, offsets_of, ranges
-from recsys.metrics import METRICS, evaluate
+from recsys.metrics import evaluate
 from recsys.ranking import pad_ranked, rank_candidates, top_k
 
 EXPOSED = "exposed/"
@@ -19,7 +19,7 @@ class Evaluation:
     """Collects the metrics of one scorer over a split.
 
     Full ranking: every item of the vocabulary is a candidate, all clicked items are relevant, and one outside the
-    vocabulary counts as missed. Exposed re-ranking (Qilin's protocol): the candidates are the request's own exposed
+    vocabulary (0) counts as missed. Exposed re-ranking (Qilin's protocol): the candidates are the request's own exposed
     items; those unknown to the model come last, in seeded random order.
     """
 
@@ -75,9 +75,7 @@ class Evaluation:
             exclude = (torch.from_numpy(seen.offsets).to(table.device), torch.from_numpy(seen.values).to(table.device))
         ranked, _ = top_k(vectors, table, max(self.cutoffs), exclude)
         target = self.dataset.requests.target.take(rows)
-        # an item outside the vocabulary is relevant and never found: it gets a number that no table has
-        relevant = np.where(target.values > 0, target.values, len(table) + np.arange(len(target.values)))
-        return evaluate(ranked.cpu().numpy(), target.offsets, relevant, self.cutoffs, METRICS)
+        return evaluate(ranked.cpu().numpy(), target.offsets, target.values, self.cutoffs)
 
     def _exposed(self, rows: np.ndarray, vectors: Tensor, table: Tensor) -> dict[str, np.ndarray]:
         requests = self.dataset.requests
@@ -89,7 +87,7 @@ class Evaluation:
         order = rank_candidates(vectors, table, torch.from_numpy(candidate.offsets), torch.from_numpy(candidate.values))
         ranked = pad_ranked(candidate.offsets, order, max(self.cutoffs))
         offsets = np.searchsorted(clicked, candidate.offsets)
-        return evaluate(ranked, offsets, clicked + 1, self.cutoffs, METRICS)
+        return evaluate(ranked, offsets, clicked + 1, self.cutoffs)
 
     def _all_requests(self) -> np.ndarray:
         return np.concatenate(self._request) if self._request else np.zeros(0, np.int64)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from recsys.qilin.schema import SCHEMAS
 
 ORIGIN = 1_732_636_800

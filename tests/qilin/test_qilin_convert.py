@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qilin_tiny import rec, search, shown, tiny, write_config
+
 from recsys.atomic import read, read_header
 from recsys.errors import InputError
 from recsys.qilin import convert

@@ -1,6 +1,7 @@
 """The converter on real rows; every expected number was read off the parquet files and worked out by hand."""
 
 import pytest
+
 from recsys.atomic import read
 from recsys.qilin import convert
 

@@ -1,5 +1,6 @@
 import pyarrow.parquet as pq
 import pytest
+
 from recsys.qilin.schema import EXPOSURE_NEEDS, NEEDS, OPTIONAL, SCHEMAS
 
 

@@ -1,6 +1,7 @@
 import polars as pl
 import pytest
 from qilin_tiny import rec, search, shown, tiny, write_config
+
 from recsys.errors import InputError
 from recsys.qilin import convert
 from recsys.qilin.source import locate, read

@@ -3,6 +3,7 @@ import hashlib
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+
 from recsys.atomic import read
 from recsys.errors import InputError
 from recsys.qilin import convert, synthesize

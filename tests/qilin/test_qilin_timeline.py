@@ -1,6 +1,7 @@
 import polars as pl
 import pytest
 from qilin_tiny import ORIGIN, rec, search, shown, write_config
+
 from recsys.qilin.source import read
 from recsys.qilin.timeline import log, rec_seconds, search_seconds
 
