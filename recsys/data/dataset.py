@@ -75,12 +75,12 @@ class Dataset:
     """Digest of the files and the rules that made these arrays."""
 
 
-def load(path: Path, vocabulary: tuple[str, ...] = ("train",)) -> Dataset:
+def load(path: Path, vocabulary: tuple[str, ...] = ("train",), min_count: int = 1) -> Dataset:
     """Read the data set folder `path`; file names start with the folder's name, as RecBole has it.
 
     A data set with a `.request` file brings its own splits. Any other is split leave-one-out: each event is a request
-    of its own, ties in time keep the order of the file. The item vocabulary is made of the events of the splits named
-    in `vocabulary`.
+    of its own, ties in time keep the order of the file. The item vocabulary is made of the items with at least
+    `min_count` events in the splits named in `vocabulary`.
 
     Raises:
         InputError: missing folder, file or field; an empty split.
@@ -97,7 +97,10 @@ def load(path: Path, vocabulary: tuple[str, ...] = ("train",)) -> Dataset:
     requests = _read_requests(path / f"{stem}.request") if official else None
     if requests is not None:
         users = pl.concat([users, requests["user_id"]]).unique().sort()
-    items = atomic.Vocabulary.of(inter.filter(pl.col("split").is_in([SPLITS.index(s) for s in vocabulary]))["item_id"])
+    counted = inter.filter(pl.col("split").is_in([SPLITS.index(s) for s in vocabulary])).group_by("item_id").len()
+    items = atomic.Vocabulary.of(counted.filter(pl.col("len") >= min_count)["item_id"])
+    if len(items) == 1:
+        raise InputError(f"{path}: no item has {min_count} clicks in {' + '.join(vocabulary)}; lower min_count.")
     number = pl.DataFrame({"user_id": users, "user": np.arange(len(users))})
     inter = inter.join(number, on="user_id", maintain_order="left").sort("user", "timestamp", maintain_order=True)
     events = Events(
@@ -114,7 +117,7 @@ def load(path: Path, vocabulary: tuple[str, ...] = ("train",)) -> Dataset:
         requests=_from_file(requests, number, items) if requests is not None else _from_events(inter, events),
         searches=_read_searches(path, stem, number),
         synthetic=_is_synthetic(path / f"{stem}.meta.json"),
-        fingerprint=_fingerprint(path, stem, vocabulary),
+        fingerprint=_fingerprint(path, stem, vocabulary, min_count),
     )
     for i, split in enumerate(SPLITS):
         if not (dataset.requests.split == i).any():
@@ -223,8 +226,8 @@ def _is_synthetic(meta: Path) -> bool:
     return meta.is_file() and bool(json.loads(meta.read_text("utf-8")).get("synthetic"))
 
 
-def _fingerprint(path: Path, stem: str, vocabulary: tuple[str, ...]) -> str:
-    digest = hashlib.sha256(repr((1, vocabulary)).encode())
+def _fingerprint(path: Path, stem: str, vocabulary: tuple[str, ...], min_count: int) -> str:
+    digest = hashlib.sha256(repr((vocabulary, min_count)).encode())
     for suffix in ("inter", "request", "search", "query"):
         file = path / f"{stem}.{suffix}"
         if file.is_file():

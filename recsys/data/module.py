@@ -24,6 +24,8 @@ class SequenceData(pl.LightningDataModule):
         stride: Distance between the ends of a user's training windows, in items (default: half of max_len). Smaller
             gives every target more history and costs more windows.
         vocabulary: Splits whose items make up the vocabulary.
+        min_count: Clicks in those splits that an item needs to be in the vocabulary; the others are left out of
+            histories, and count as missed where they were clicked.
         seed: Seed of the order of training windows.
     """
 
@@ -35,10 +37,12 @@ class SequenceData(pl.LightningDataModule):
         eval_batch_size: int = 512,
         stride: int | None = None,
         vocabulary: Literal["train", "train+valid"] = "train",
+        min_count: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        for name, value in {"max_len": max_len, "batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
+        sizes = {"max_len": max_len, "batch_size": batch_size, "eval_batch_size": eval_batch_size}
+        for name, value in {**sizes, "min_count": min_count}.items():
             if value < 1:
                 raise InputError(f"--data.{name} {value}: must be at least 1.")
         if stride is not None and not 1 <= stride <= max_len:
@@ -46,13 +50,13 @@ class SequenceData(pl.LightningDataModule):
         self.path, self.max_len, self.seed = Path(path), max_len, seed
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.stride = stride or max(1, max_len // 2)
-        self.vocabulary = tuple(vocabulary.split("+"))
+        self.vocabulary, self.min_count = tuple(vocabulary.split("+")), min_count
         self._histories: dict[str, Histories] = {}
 
     @cached_property
     def dataset(self) -> Dataset:
         """The data set, read on first use."""
-        return load(self.path, self.vocabulary)
+        return load(self.path, self.vocabulary, self.min_count)
 
     @property
     def n_items(self) -> int:

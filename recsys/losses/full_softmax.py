@@ -25,15 +25,20 @@ class FullSoftmax(nn.Module):
         """Scalar loss of vectors `[targets, dim]`, table `[items, dim]` (row 0 is padding), items `[targets]`.
 
         Under autocast, logits are made of autocast's type, as cross-entropy's would be; sums are at least float32.
+        Without any target the loss is 0.
         """
         device = vectors.device.type
         mixed = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if mixed else torch.promote_types(vectors.dtype, table.dtype)
         vectors, table = vectors.to(dtype), table.to(dtype)
+        if not len(target):
+            return 0.0 * (vectors.sum() + table.sum())
         if len(table) - 1 <= self.chunk:
             logits = vectors @ table[1:].T
-            return nn.functional.cross_entropy(logits.to(torch.promote_types(dtype, torch.float32)), target - 1)
-        return _ChunkedCrossEntropy.apply(vectors, table, target, self.chunk)
+            loss: Tensor = nn.functional.cross_entropy(logits.to(torch.promote_types(dtype, torch.float32)), target - 1)
+        else:
+            loss = _ChunkedCrossEntropy.apply(vectors, table, target, self.chunk)
+        return loss
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):

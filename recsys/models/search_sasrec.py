@@ -49,6 +49,7 @@ class SearchSASRec(SASRec):
         self.query_text = TextEncoder(dim, buckets)
         self.query_type = nn.Embedding(QUERY_TYPES, dim)
         nn.init.normal_(self.query_type.weight, std=0.02)
+        self.query_norm = nn.LayerNorm(dim)  # a query weighs as much as another, whatever its length
         self.query_scale = nn.Parameter(torch.zeros(dim))  # ReZero (arXiv 2003.04887): neutral at step 0
 
     def encode(self, batch: Batch) -> Tensor:
@@ -64,7 +65,7 @@ class SearchSASRec(SASRec):
 
     def _pending(self, batch: Batch) -> Tensor:
         """Mean of the search tokens that stand at each position: `[rows, length, dim]`."""
-        token = self.query_text(batch.search_gram) + self.query_type(batch.search_type)
+        token = self.query_norm(self.query_text(batch.search_gram) + self.query_type(batch.search_type))
         rows, length = batch.item.shape
         place = batch.search_row * length + batch.search_position
         total = token.new_zeros(rows * length, token.shape[1]).index_add(0, place, token)

@@ -6,7 +6,7 @@ import numpy as np
 
 from recsys.qilin.world import TOPICS
 
-TERMS = 15  # of each topic
+TERMS = 10  # of each topic
 NOISE = 0.3  # share of texts that end in a term of any topic
 _ENDINGS = np.array(["", "", "", "!", "?", "🥹", "‼️", "💗", "\t", " ~", "\n"])
 

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-TOPICS = 40
+TOPICS = 20
 SLOT = 300  # seconds; a user starts at most one recommendation request in each
 MEMORY = 2_100  # seconds for which a search steers clicks in recommendation
 SUCCESSION = 0.3  # probability that an unsteered click follows from the one before
@@ -106,10 +106,11 @@ def _active_topic(user: np.ndarray, start: np.ndarray, search: Requests) -> np.n
 
 
 def _notes(users: int, rng: np.random.Generator) -> Notes:
-    rec = int(np.clip(1.5 * users, 800, 2_400))
+    # About 80 clicks for each recommended note, and hardly two for a searched one (Qilin: 98 % are clicked once).
+    rec, searched = int(np.clip(0.3 * users, 400, 2_400)), max(30 * users, 2_400)
     # Dealt out in turn, so that no topic is empty in either pool.
-    topic = np.concatenate([rng.permutation(np.arange(size) % TOPICS) for size in (rec, 4 * rec)])
-    weight = np.concatenate([rng.lognormal(0, 0.4, rec), np.ones(4 * rec)])
+    topic = np.concatenate([rng.permutation(np.arange(size) % TOPICS) for size in (rec, searched)])
+    weight = np.concatenate([rng.lognormal(0, 0.4, rec), np.ones(searched)])
     notes = Notes(topic, weight, rec)
     return replace(notes, successor=notes.draw(topic[:rec], rng.random(rec), searched=False))
 

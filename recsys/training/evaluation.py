@@ -84,7 +84,7 @@ class Evaluation:
         candidate = requests.candidate.take(rows)
         index, _ = ranges(requests.candidate.offsets[rows], requests.candidate.offsets[rows + 1])
         clicked = np.flatnonzero(requests.clicked[index])
-        order = rank_candidates(vectors, table, torch.from_numpy(candidate.offsets), torch.from_numpy(candidate.values))
+        order = rank_candidates(vectors, table, candidate.offsets, candidate.values, positions=index)
         ranked = pad_ranked(candidate.offsets, order, max(self.cutoffs))
         offsets = np.searchsorted(clicked, candidate.offsets)
         return evaluate(ranked, offsets, clicked + 1, self.cutoffs)

@@ -3,6 +3,7 @@
 from importlib import metadata
 
 import pytest
+
 from recsys.commands import doctor
 from recsys.errors import InputError
 

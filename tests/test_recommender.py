@@ -1,0 +1,201 @@
+"""Recommendations for anyone: ids in, ids out, and no data set at hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from recsys import checkpoints
+from recsys.atomic import Vocabulary
+from recsys.checkpoints import Checkpoint
+from recsys.errors import InputError
+from recsys.models import BERT4Rec, SASRec, SearchSASRec
+from recsys.models.batch import Batch
+from recsys.models.text import gram_matrix
+from recsys.ranking import top_k
+from recsys.recommender import Recommender
+
+TOKENS = ["n1", "n2", "n3", "猫", "5", "n6", "n7"]
+SHAPE = {"n_items": 8, "max_len": 4, "dim": 8, "layers": 2, "heads": 2, "inner_dim": 8}
+
+
+@pytest.fixture(scope="module")
+def recommender(tmp_path_factory):
+    """A recommender of a model, loaded from a folder."""
+    made = {}
+
+    def make(kind=SASRec):
+        if kind not in made:
+            torch.manual_seed(1)
+            network = kind(**SHAPE, **({"buckets": 97} if kind is SearchSASRec else {}))
+            with torch.no_grad():
+                for parameter in network.parameters():
+                    parameter.add_(torch.randn_like(parameter) * 0.3)
+            popularity = np.array([0, 4, 9, 0, 7, 7, 1, 2])
+            folder = tmp_path_factory.mktemp("checkpoint") / "x"
+            checkpoints.save(Checkpoint(network, Vocabulary(TOKENS), popularity, {}, {"test/mrr": 0.5}), folder)
+            made[kind] = Recommender.from_pretrained(folder)
+        return made[kind]
+
+    return make
+
+
+def by_hand(network, history, queries, k, seen):
+    """Encode and rank without the Recommender."""
+    zero, nothing = torch.zeros(1, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
+    last = max(0, len(history) - 1)
+    batch = Batch(
+        item=torch.tensor([history or [0]]),
+        next_item=zero,
+        point_row=zero,
+        point_position=zero + last,
+        request=zero,
+        target_point=nothing,
+        target_item=nothing,
+        search_row=torch.zeros(len(queries), dtype=torch.int64),
+        search_position=torch.full((len(queries),), last),
+        search_type=torch.ones(len(queries), dtype=torch.int64),  # typed by the user
+        search_gram=torch.from_numpy(gram_matrix(queries)),
+    )
+    with torch.no_grad():
+        exclude = torch.tensor([0, len(seen)]), torch.tensor(seen, dtype=torch.int64)
+        ids, scores = top_k(network.encode(batch), network.item_vectors(), k, exclude)
+    return [TOKENS[i - 1] for i in ids[0].tolist()], scores[0].tolist()
+
+
+@pytest.mark.parametrize("kind", [SASRec, BERT4Rec, SearchSASRec])
+def test_it_is_encoding_and_ranking(recommender, kind):
+    one = recommender(kind)
+    found = one.recommend(["n3", "猫"], k=3)
+    items, scores = by_hand(one.network, [3, 4], [], 3, seen=[3, 4])
+    assert found.item_ids == items
+    assert found.scores == pytest.approx(scores, abs=1e-6)
+    assert (found.reason, found.unknown, found.ignored_queries) == ("model", [], False)
+    assert list(found) == list(zip(found.item_ids, found.scores, strict=True))
+
+
+def test_queries_stand_behind_the_whole_history_as_typed_ones(recommender):
+    one = recommender(SearchSASRec)
+    queries = ["red shoes", "blue"]
+    found = one.recommend(["n3", "猫"], queries, k=5)
+    items, scores = by_hand(one.network, [3, 4], queries, 5, seen=[3, 4])
+    assert found.item_ids == items
+    assert found.scores == pytest.approx(scores, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", [SASRec, BERT4Rec, SearchSASRec])
+def test_a_long_history_counts_by_its_latest_items_and_excludes_all(recommender, kind):
+    one = recommender(kind)
+    long = ["n1", "n2", "n3", "猫", "5", "n6"]
+    assert one.recommend(long, k=10).item_ids == ["n7"]
+    recent, whole = (one.recommend(given, k=7, exclude_seen=False) for given in (long[-4:], long))
+    assert recent == whole
+
+
+def test_better_scores_come_first(recommender):
+    scores = recommender().recommend(["n1"], k=7).scores
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(scores)) == 6
+
+
+def test_seen_items_are_left_out_or_not(recommender):
+    one = recommender()
+    assert {"n1", "n2"}.isdisjoint(one.recommend(["n1", "n2", "n1"], k=7).item_ids)
+    assert sorted(one.recommend(["n1", "n2"], k=7, exclude_seen=False).item_ids) == sorted(TOKENS)
+
+
+def test_more_than_there_is(recommender):
+    assert len(recommender().recommend(["n1"], k=1000).item_ids) == 6
+    assert recommender().recommend(TOKENS, k=3).item_ids == []
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_fewer_than_one(recommender, k):
+    with pytest.raises(InputError, match=f"k is {k}: ask for at least 1 item"):
+        recommender().recommend(["n1"], k=k)
+
+
+def test_an_unknown_item_is_an_error_that_shows_what_is_known(recommender):
+    with pytest.raises(InputError, match=r"1 of 2 items .* the first is 'n9'. It knows 7 items, such as n1, n2, n3"):
+        recommender().recommend(["n1", "n9"])
+
+
+def test_an_unknown_item_that_is_dropped_has_no_influence(recommender):
+    one = recommender()
+    dropped = one.recommend(["n9", "n1", "what"], unknown="drop")
+    assert dropped.unknown == ["n9", "what"]
+    assert (dropped.item_ids, dropped.scores) == (one.recommend(["n1"]).item_ids, one.recommend(["n1"]).scores)
+
+
+@pytest.mark.parametrize("unknown", ["raise", "drop"])
+def test_a_history_of_unknown_items_alone_is_an_error(recommender, unknown):
+    with pytest.raises(InputError, match="2 of 2 items of the history are unknown"):
+        recommender().recommend(["x", "y"], unknown=unknown)
+
+
+def test_padding_is_no_item_that_can_be_asked_for(recommender):
+    with pytest.raises(InputError, match=r"\[PAD\]"):
+        recommender().recommend(["[PAD]"])
+
+
+def test_an_empty_history_is_answered_by_popularity(recommender):
+    found = recommender().recommend([], k=10)
+    assert found.reason == "popularity"
+    assert found.item_ids == ["n2", "猫", "5", "n1", "n7", "n6", "n3"]  # of equals the smaller integer first
+    assert found.scores == [9.0, 7.0, 7.0, 4.0, 2.0, 1.0, 0.0]
+
+
+def test_a_query_without_a_history_is_answered_by_the_model(recommender):
+    one = recommender(SearchSASRec)
+    found = one.recommend([], ["red shoes"], k=7)
+    assert found.reason == "model"
+    assert found.item_ids == by_hand(one.network, [], ["red shoes"], 7, seen=[])[0]
+
+
+def test_a_query_without_text_is_no_query(recommender):
+    one = recommender(SearchSASRec)
+    assert one.recommend([], [" ", ""]).reason == "popularity"
+    assert one.recommend(["n1"], ["　"]) == one.recommend(["n1"])
+
+
+def test_a_query_changes_what_a_search_model_says(recommender):
+    one = recommender(SearchSASRec)
+    without, red, blue = (one.recommend(["n1", "n2"], queries) for queries in ([], ["red shoes"], ["blue hat"]))
+    assert without.scores != red.scores != blue.scores
+    assert not red.ignored_queries
+    assert one.recommend(["n1", "n2"], ["ＲＥＤ shoes"]) == red
+
+
+@pytest.mark.parametrize("kind", [SASRec, BERT4Rec])
+def test_other_models_say_that_they_do_not_read_queries(recommender, kind):
+    one = recommender(kind)
+    asked, plain = one.recommend(["n1"], ["red shoes"]), one.recommend(["n1"])
+    assert asked.ignored_queries
+    assert (asked.item_ids, asked.scores) == (plain.item_ids, plain.scores)
+    assert one.recommend([], ["red shoes"]).reason == "popularity"
+
+
+def test_numbers_are_ids_too(recommender):
+    one = recommender()
+    assert one.recommend([5]) == one.recommend(["5"])
+
+
+@pytest.mark.parametrize("arguments", [("n1",), (["n1"], "red shoes")])
+def test_one_string_in_place_of_a_list_is_taken_for_the_slip_that_it_is(recommender, arguments):
+    with pytest.raises(InputError, match="lists of strings, not one string"):
+        recommender(SearchSASRec).recommend(*arguments)
+
+
+@pytest.mark.parametrize("kind", [SASRec, BERT4Rec, SearchSASRec])
+def test_the_same_question_has_the_same_answer(recommender, kind):
+    one = recommender(kind)
+    assert one.recommend(["n1", "n7"], ["red"]) == one.recommend(["n1", "n7"], ["red"])
+
+
+def test_what_is_known_of_the_model_comes_along(recommender):
+    assert recommender().metrics == {"test/mrr": 0.5}
+    assert list(recommender().items.tokens) == TOKENS
+
+
+def test_no_such_checkpoint(tmp_path):
+    with pytest.raises(InputError, match="no such checkpoint folder"):
+        Recommender.from_pretrained(tmp_path / "nowhere")
