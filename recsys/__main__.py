@@ -1,9 +1,13 @@
 """The dispatcher: a verb and its command, imported only when it is called."""
 
+import os
 import sys
 from importlib import import_module
 
 from recsys.errors import InputError, did_you_mean
+
+# Threads that spin while they wait make a step thirty times slower as soon as anything else runs on the machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 VERBS = {
     "demo": "synthetic Qilin, three models, tested, compared and recommending: minutes on a laptop",
@@ -37,6 +41,8 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print(f"recsys: error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `recsys … | head`
+        sys.stderr.close()
     except KeyboardInterrupt:
         print("recsys: interrupted", file=sys.stderr)
         return 130

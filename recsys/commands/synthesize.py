@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from jsonargparse import auto_cli
-
 from recsys.commands.output import step
+from recsys.commands.parsing import call
 from recsys.errors import InputError
 from recsys.qilin import synthesize as write
 
@@ -28,4 +27,4 @@ def synthesize(output: str, users: int = 1000, seed: int = 0, influence: float =
 
 def main(args: list[str]) -> None:
     """Parse and run."""
-    auto_cli(synthesize, args=args, prog="recsys synthesize", as_positional=False)
+    call(synthesize, args)

@@ -2,11 +2,8 @@
 
 import inspect
 import logging
-import re
 import sys
 import warnings
-from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 
 from recsys import checkpoints, models
+from recsys.arguments import explain, keys
 from recsys.data import SequenceData
 from recsys.errors import InputError, did_you_mean
 from recsys.training.callbacks import ExportCheckpoint, RequestResults, SaveRunConfig, WritePredictions
@@ -32,7 +30,7 @@ class Parser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> Any:
         """Exit with code 2 and one sentence."""
-        raise InputError(explain(message, _keys(self)))
+        raise InputError(explain(message, {*keys(self), *_model_names(), *_network_options()}))
 
 
 class RecsysCLI(LightningCLI):
@@ -48,6 +46,10 @@ class RecsysCLI(LightningCLI):
             parser_class=Parser,
             args=args,
         )
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        """No abbreviations: a misspelt flag is an error, not another flag."""
+        return super().init_parser(**{**kwargs, "allow_abbrev": False})
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Runs, early stopping and checkpoints, and what the model takes over from the data."""
@@ -143,32 +145,6 @@ class RecsysCLI(LightningCLI):
         return self.weights.parent if own else new_run(root, config.name)
 
 
-def explain(message: str, known: Iterable[str]) -> str:
-    """jsonargparse's words as one sentence, with the nearest known name where a name is wrong."""
-    sentence = " ".join(message.split()).replace("Parser key ", "").replace("<class '", "").replace("'>", "")
-    union = re.search(r'("[\w.]+"): Does not validate .*Subtypes: \[(.*?)\].*Given value: (.*)', sentence)
-    if union:
-        key, types, value = union.groups()
-        return f"{key}: {value!r} is none of {types.replace('NoneType', 'null')}."
-    wrong = re.search(r"option '([\w.]+)'|arguments: --([\w.]+)|import path string: (\w+)", sentence, re.IGNORECASE)
-    if wrong is None or "Did you mean" in sentence:
-        return sentence
-    name = next(group for group in wrong.groups() if group)
-    choices = {*known, *_model_names(), *_network_options()}
-    near = get_close_matches(name, choices, n=1, cutoff=0.6)
-    return sentence.rstrip(".") + (f". Did you mean {near[0]!r}?" if near else ".")
-
-
-def _keys(parser: Any) -> set[str]:
-    """Every setting of a parser and of the parsers of its verbs."""
-    found: set[str] = set()
-    for action in parser._actions:
-        found.add(action.dest)
-        for verb in (getattr(action, "_name_parser_map", None) or {}).values():
-            found |= _keys(verb)
-    return found
-
-
 def _model_names() -> list[str]:
     return [name for name in models.__all__ if issubclass(getattr(models, name), models.Model) and name != "Model"]
 
@@ -201,7 +177,11 @@ def run(args: list[str]) -> RecsysCLI:
         elif arg.startswith("--config="):
             resolved[i] = f"--config={find_config(arg.removeprefix('--config='))}"
     torch.set_float32_matmul_precision("high")
-    return RecsysCLI(resolved)
+    cli = RecsysCLI(resolved)
+    for logger in cli.trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish()
+    return cli
 
 
 def quiet() -> None:

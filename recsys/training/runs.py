@@ -13,10 +13,9 @@ LAST = Path("checkpoints") / "last.ckpt"
 
 
 def new_run(root: Path, name: str) -> Path:
-    """A folder for a new run; every process of a launch gets the same one."""
-    inherited = os.environ.get("RECSYS_RUN_DIR")
-    if inherited:
-        return Path(inherited)
+    """A folder for a new run; the processes that Lightning starts beside this one get the same."""
+    if int(os.environ.get("LOCAL_RANK", "0")) > 0 and "RECSYS_RUN_DIR" in os.environ:
+        return Path(os.environ["RECSYS_RUN_DIR"])
     stem = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder, n = root / name / stem, 1
     while folder.exists():

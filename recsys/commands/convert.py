@@ -1,0 +1,56 @@
+"""`recsys convert`."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from recsys.commands.output import step
+from recsys.commands.parsing import call
+from recsys.errors import InputError
+
+
+def convert(
+    dataset: Literal["qilin", "ml-100k"],
+    source: str | None = None,
+    output: str | None = None,
+    valid_fraction: float = 0.1,
+) -> None:
+    """Turn a data set into atomic files: the interchange format that `recsys fit` and RecBole read.
+
+    Args:
+        dataset: "qilin" from its parquet files; "ml-100k" from the copy inside RecBole, which needs no source.
+        source: Folder with Qilin's configurations (recommendation_train, search_train, notes, …).
+        output: Folder to write (default: data/<dataset>); the files are named after it.
+        valid_fraction: Share of Qilin's latest training requests that become the validation split.
+    """
+    target = Path(output or f"data/{dataset}")
+    if dataset == "ml-100k":
+        from recsys.data.bundled import ml_100k
+
+        if source is not None:
+            raise InputError("--source: ml-100k comes out of the installed RecBole; leave --source away.")
+        ml_100k(target)
+        print(f"Wrote ml-100k to {target}")
+        return
+    from recsys.qilin import convert as convert_qilin
+
+    if source is None:
+        raise InputError("--source: name the folder that holds Qilin's parquet files.")
+    if not 0 < valid_fraction < 1:
+        raise InputError(f"--valid_fraction {valid_fraction}: must lie between 0 and 1, without them.")
+    meta = convert_qilin(Path(source), target, valid_fraction=valid_fraction, progress=step)
+    print(summary(meta))
+    print(f"Wrote {target}")
+
+
+def summary(meta: dict[str, Any]) -> str:
+    """What the conversion counted, one line each."""
+    kind = "Synthetic data: nothing measured on it says anything about Qilin.\n" if meta["synthetic"] else ""
+    return kind + "\n".join(
+        f"  {name}: {json.dumps(value) if isinstance(value, dict) else value}" for name, value in meta["counts"].items()
+    )
+
+
+def main(args: list[str]) -> None:
+    """Parse and run."""
+    call(convert, args, positional=True)

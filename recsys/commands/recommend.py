@@ -1,0 +1,71 @@
+"""`recsys recommend`."""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from recsys.commands.parsing import call
+from recsys.errors import InputError
+
+
+def recommend(
+    checkpoint: str,
+    history: str = "",
+    query: list[str] | None = None,
+    k: int = 10,
+    exclude_seen: bool = True,
+    items: str | None = None,
+) -> None:
+    """Recommend for a list of item ids, oldest first: for anyone, from the checkpoint alone.
+
+    Args:
+        checkpoint: Checkpoint folder.
+        history: Item ids, separated by commas. Ids that the model does not know are dropped, and named.
+        query: What the user has typed since the last click; several queries are several words.
+        k: Number of items.
+        exclude_seen: Leave out the items of the history.
+        items: Atomic file of items (.item) to show titles from.
+    """
+    from recsys.recommender import Recommender
+
+    if k < 1:
+        raise InputError(f"--k {k}: ask for at least 1 item.")
+    model = Recommender.from_pretrained(checkpoint)
+    ids = [part.strip() for part in history.split(",") if part.strip()]
+    answer = model.recommend(ids, query or [], k, exclude_seen=exclude_seen, unknown="drop")
+    if answer.unknown:
+        print(f"Dropped, unknown to the model: {', '.join(answer.unknown)}", file=sys.stderr)
+    if answer.ignored_queries:
+        print(f"{type(model.network).__name__} does not read queries: --query has no effect.", file=sys.stderr)
+    if answer.reason == "popularity":
+        print("Nothing to go by: these are the most popular items.", file=sys.stderr)
+    titles = _titles(Path(items), answer.item_ids) if items else None
+    table = Table("rank", "item_id", "score", *(["title"] if titles else []))
+    for rank, (item, score) in enumerate(answer, 1):
+        table.add_row(str(rank), item, f"{score:.4f}", *([titles[item]] if titles else []))
+    Console().print(table)
+
+
+def _titles(path: Path, item_ids: list[str]) -> dict[str, str]:
+    from recsys import atomic
+
+    header = atomic.read_header(path)
+    field = next((name for name in header if name.endswith("title")), None)
+    if field is None:
+        raise InputError(f"{path}: no field whose name ends in 'title'.")
+    frame = atomic.read(path, ["item_id", field])
+    frame = frame.filter(frame["item_id"].is_in(item_ids))
+    space = "" if field == "title" else " "  # our converter separates characters, RecBole's data sets words
+    found = dict(zip(frame["item_id"], (space.join(words) for words in frame[field]), strict=True))
+    return {item: found.get(item, "") for item in item_ids}
+
+
+def main(args: list[str]) -> None:
+    """Parse and run."""
+    call(
+        recommend,
+        args,
+        lists={"--query": "What the user has typed since the last click; several queries are several words."},
+    )
