@@ -150,7 +150,9 @@ def test_a_permutation_of_each_request_the_same_in_any_split(seed):
     cut = int(rng.integers(0, 9))
     at = offsets[cut]
     head = rank_candidates(vectors[:cut], table, offsets[: cut + 1], candidates[:at], seed)
-    tail = rank_candidates(vectors[cut:], table, offsets[cut:] - at, candidates[at:], seed, positions=np.arange(at, offsets[-1]))
+    tail = rank_candidates(
+        vectors[cut:], table, offsets[cut:] - at, candidates[at:], seed, positions=np.arange(at, offsets[-1])
+    )
     np.testing.assert_array_equal(np.r_[head, tail + at], order)
 
 

@@ -9,12 +9,12 @@ from recsys.commands.parsing import call
 from recsys.errors import InputError
 
 FITS = {
-    "sasrec": [],
-    "bert4rec": ["--trainer.max_epochs", "16"],
-    # the search branch learns from scratch beside a finished SASRec: larger steps, and few buckets for few queries
-    "searchsasrec": ["--model.learning_rate", "0.005", "--model.network.init_args.buckets", "8192"],
+    "sasrec": {},
+    "bert4rec": {"data.batch_size": "8", "trainer.max_epochs": "20"},  # one loss in five positions: more steps
+    # the search branch learns from nothing beside a finished SASRec: larger steps, and few buckets for few queries
+    "searchsasrec": {"model.learning_rate": "0.005", "model.network.init_args.buckets": "8192"},
 }
-SETTINGS = {  # small data wants small steps, many of them, and more dropout than the configs for the real Qilin
+SMALL = {  # small data wants small steps, many of them, and more dropout than the configs for the real Qilin
     "data.batch_size": "16",
     "model.network.init_args.dropout": "0.3",
     "trainer.max_epochs": "12",
@@ -22,6 +22,11 @@ SETTINGS = {  # small data wants small steps, many of them, and more dropout tha
     "trainer.log_every_n_steps": "20",
     "trainer.enable_model_summary": "false",
 }
+
+
+def settings(model: dict[str, str]) -> list[str]:
+    """The flags of one fit: what suits small data, then what suits the model."""
+    return [part for key, value in {**SMALL, **model}.items() for part in (f"--{key}", value)]
 
 
 def demo(output: str = "demo", users: int = 1500, influence: float = 0.6, seed: int = 0) -> None:
@@ -46,13 +51,9 @@ def demo(output: str = "demo", users: int = 1500, influence: float = 0.6, seed: 
     _run("synthesize", "--output", str(raw), *world)
     _run("convert", "qilin", "--source", str(raw), "--output", str(data))
     common = ["--data.path", str(data), "--runs", str(runs), "--seed_everything", str(seed)]
-    for model, settings in FITS.items():
-        chosen = dict(zip((key.removeprefix("--") for key in settings[::2]), settings[1::2], strict=True))
-        flags = [part for key, value in {**SETTINGS, **chosen}.items() for part in (f"--{key}", value)]
-        _run("fit", "--config", f"{model}_qilin", *common, *flags)
-    for model in FITS:
-        buckets = FITS[model][2:] if model == "searchsasrec" else []
-        _run("test", "--config", f"{model}_qilin", *common, *buckets, "--trainer.enable_model_summary", "false")
+    for verb in ("fit", "test"):
+        for model, own in FITS.items():
+            _run(verb, "--config", f"{model}_qilin", *common, *settings(own))
     _run("compare", str(runs), "--baseline", "SASRec")
     _recommend(data, runs)
     print(

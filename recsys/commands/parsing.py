@@ -36,6 +36,6 @@ def call(
     names = [name.removeprefix("--") for name in lists or {}]
     parser.add_function_arguments(function, as_group=False, as_positional=positional, skip=set(names))
     for name, text in (lists or {}).items():
-        parser.add_argument(name, nargs="+", type=str, help=text, **({"default": None} if name[0] == "-" else {}))
+        parser.add_argument(name, nargs="+", type=str, help=text)
     parsed: Any = parser.instantiate_classes(parser.parse_args(args))
     function(**parsed.as_dict())

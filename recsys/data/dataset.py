@@ -195,8 +195,8 @@ def _read_searches(path: Path, stem: str, number: pl.DataFrame) -> Searches | No
     if not file.is_file():
         return None
     frame = atomic.read(file, ["user_id", "timestamp", "query_id", "query_from_type", "split"])
-    frame = frame.filter(pl.col("query_id") != "")  # a search without words says nothing
     frame = frame.with_columns(_seconds(file, frame, "timestamp"), _split_number(file, frame["split"]))
+    frame = frame.filter(pl.col("query_id") != "")  # a search without words says nothing
     query = atomic.read(path / f"{stem}.query", ["query_id", "query"]).with_row_index("query_row")
     if query["query_id"].is_duplicated().any():
         twice = query.filter(query["query_id"].is_duplicated())["query_id"][0]
@@ -223,7 +223,10 @@ def _read_searches(path: Path, stem: str, number: pl.DataFrame) -> Searches | No
 
 
 def _is_synthetic(meta: Path) -> bool:
-    return meta.is_file() and bool(json.loads(meta.read_text("utf-8")).get("synthetic"))
+    try:
+        return meta.is_file() and bool(json.loads(meta.read_text("utf-8")).get("synthetic"))
+    except ValueError as error:
+        raise InputError(f"{meta}: not JSON ({error}).") from error
 
 
 def _fingerprint(path: Path, stem: str, vocabulary: tuple[str, ...], min_count: int) -> str:

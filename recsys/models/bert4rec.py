@@ -1,7 +1,7 @@
 """BERT4Rec (Sun et al., CIKM 2019, arXiv 1904.06690): RecBole's network, trained by the paper's cloze.
 
-Where RecBole 1.2.1 departs from the paper we do not follow it: the last training item is seen, every masked position
-has a loss (the first one too), each history is masked on its own, and no item goes while there is room for the mask.
+Where RecBole 1.2.1 departs from the paper we do not follow it: the item that follows a training window is seen, every
+masked position has a loss (the first one too), each history is masked on its own, and no item goes while there is room.
 """
 
 from typing import Any
@@ -29,6 +29,12 @@ class BERT4Rec(_BERT4Rec, Model):
         mask_ratio: Probability that an item of a training history is masked (the paper's rho, section 3.6).
         last_ratio: Share of training histories in which the last item alone is masked (section 3.6, "fine-tuning").
     """
+
+    item_embedding: nn.Embedding
+    output_bias: nn.Parameter
+    max_seq_length: int
+    mask_token: int
+    mask_ratio: float
 
     def __init__(
         self,
@@ -71,7 +77,7 @@ class BERT4Rec(_BERT4Rec, Model):
         """State of a mask put behind each point's history, with a 1 that meets the item bias: `[points, dim + 1]`."""
         item, count = point_rows(batch)
         item, count = self._append(item, count, torch.full_like(count, self.mask_token))
-        hidden = self.forward(item)
+        hidden = self(item)
         return self._with_one(hidden[torch.arange(len(item), device=item.device), count - 1])
 
     def item_vectors(self, item_ids: Tensor | None = None) -> Tensor:
@@ -84,7 +90,7 @@ class BERT4Rec(_BERT4Rec, Model):
         count = (batch.item > 0).sum(1)
         item, count = self._append(batch.item, count, batch.next_item)
         masked = self._draw_mask(item, count)
-        hidden = self.forward(torch.where(masked, self.mask_token, item))
+        hidden = self(torch.where(masked, self.mask_token, item))
         return self._with_one(hidden[masked]), item[masked]
 
     def _append(self, item: Tensor, count: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:

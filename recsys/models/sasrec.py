@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from recsys.models.base import ItemSpace, Model, recbole_class, recbole_config
 from recsys.models.batch import Batch
@@ -23,6 +23,12 @@ class SASRec(_SASRec, Model):
         inner_dim: Width of the feed-forward layers.
         dropout: Dropout of embeddings, hidden states and attention.
     """
+
+    item_embedding: nn.Embedding
+    position_embedding: nn.Embedding
+    trm_encoder: nn.Module
+    LayerNorm: nn.LayerNorm
+    dropout: nn.Dropout
 
     def __init__(
         self,

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from recsys.errors import InputError
+
 MAX_GRAMS = 48
 """An encoded text keeps its first 48 n-grams: about 16 characters, longer than 9 in 10 queries of Qilin."""
 
@@ -49,6 +51,8 @@ class TextEncoder(nn.Module):
 
     def __init__(self, dim: int, buckets: int) -> None:
         super().__init__()
+        if buckets < 2:
+            raise InputError(f"buckets is {buckets}: at least 2, of which row 0 is padding.")
         self.buckets = buckets
         self.gram_embedding = nn.Embedding(buckets, dim, padding_idx=0)
         self.linear = nn.Linear(dim, dim)
