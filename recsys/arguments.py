@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 _WRONG = re.compile(
-    r"option '([\w.]+)'|arguments: --([\w.]+)|import path string: (\w+)|Key '([\w.]+)' is not expected", re.IGNORECASE
+    r"option '([\w.]+)'|arguments: --([\w.]+)|Key '([\w.]+)' is not expected", re.IGNORECASE
 )
 
 
@@ -25,12 +25,15 @@ def explain(message: str, known: Iterable[str]) -> str:
     if plain:
         key, kind, value = plain.groups()
         return f"{key}: {value!r} is no {kind}."
+    imported = re.search(r'"([\w.]+)": .*import path string: ([\w.]+)', sentence)
+    if imported:
+        key, name = imported.groups()
+        return f"{key} {name!r}: no such class.{_near(name, known)}"
     wrong = _WRONG.search(sentence)
     if wrong is None or "Did you mean" in sentence:
         return sentence
     name = next(group for group in wrong.groups() if group)
-    near = get_close_matches(name, set(known), n=1, cutoff=0.6)
-    return sentence.rstrip(".") + (f". Did you mean {near[0]!r}?" if near else ".")
+    return f"{sentence.rstrip('.')}.{_near(name, known)}"
 
 
 def keys(parser: Any) -> set[str]:
@@ -41,3 +44,8 @@ def keys(parser: Any) -> set[str]:
         for subparser in (getattr(action, "_name_parser_map", None) or {}).values():
             found |= keys(subparser)
     return found
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, set(known), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -22,6 +22,7 @@ class SaveRunConfig(SaveConfigCallback):
 
     def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Called once, by the first process."""
+        stage = str(getattr(stage, "value", stage))  # an enum, whose str() differs between versions of Python
         text = self.parser.dump(self.config, skip_none=False)
         name = "config.yaml" if stage == "fit" else f"config.{stage}.yaml"
         with atomic_file(Path(trainer.default_root_dir) / name) as file:
@@ -82,6 +83,10 @@ class ExportCheckpoint(Callback):
 class RequestResults(Callback):
     """After test, writes the metrics and one row per request into the run's folder."""
 
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Rows of an earlier test, by another number of processes, would stand beside the new ones."""
+        _remove_parts(trainer, "test_requests")
+
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Called when the metrics are final; with several processes each writes its own rows."""
         assert isinstance(pl_module, SequentialRecommender)
@@ -107,6 +112,10 @@ class WritePredictions(BasePredictionWriter):
 
     def __init__(self) -> None:
         super().__init__("epoch")
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """As before a test."""
+        _remove_parts(trainer, "predictions")
 
     def write_on_epoch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, predictions: Any, batch_indices: Any
@@ -143,3 +152,10 @@ def export(module: SequentialRecommender, folder: Path, metrics: dict[str, float
     }
     checkpoint = checkpoints.Checkpoint(module.network, data.dataset.items, data.popularity(), described, metrics)
     checkpoints.save(checkpoint, folder)
+
+
+def _remove_parts(trainer: pl.Trainer, stem: str) -> None:
+    if trainer.is_global_zero:
+        for part in Path(trainer.default_root_dir).glob(f"{stem}*.parquet"):
+            part.unlink()
+    trainer.strategy.barrier()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import wandb
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
@@ -177,11 +178,11 @@ def run(args: list[str]) -> RecsysCLI:
         elif arg.startswith("--config="):
             resolved[i] = f"--config={find_config(arg.removeprefix('--config='))}"
     torch.set_float32_matmul_precision("high")
-    cli = RecsysCLI(resolved)
-    for logger in cli.trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.finish()
-    return cli
+    try:
+        return RecsysCLI(resolved)
+    finally:  # after a failure too, or the next run of this process would log into this one's
+        if wandb.run is not None:
+            wandb.finish()
 
 
 def quiet() -> None:

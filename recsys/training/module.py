@@ -124,7 +124,7 @@ class SequentialRecommender(pl.LightningModule):
         return batch.request, ids, scores
 
     def _begin(self, split: str, exposed: bool) -> None:
-        self._table = self.network.item_vectors()
+        self._table = self.network.item_vectors().detach()  # a parameter would become one of this module, and its state
         self._evaluation = self._evaluation_of(split, exposed)
 
     def _evaluation_of(self, split: str, exposed: bool) -> Evaluation:

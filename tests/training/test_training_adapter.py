@@ -1,0 +1,81 @@
+"""SearchSASRec grown from a trained SASRec: what stays, what changes, and that it never ends below its start."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from recsys import checkpoints
+from recsys.models import SearchSASRec
+
+SMALL = ["--model.network.init_args.buckets", "97", "--model.warm_start", "sasrec"]
+SCALE = "query_scale"
+
+
+@pytest.fixture(scope="module")
+def grown(zoo, sasrec: Path) -> Callable[..., Path]:
+    """Fit a SearchSASRec under a name, once."""
+
+    def fit(name: str, *more: str) -> Path:
+        if not zoo.folders(name):
+            assert zoo("fit", name, *SMALL, *more, config="searchsasrec_qilin") == 0
+        (run,) = zoo.folders(name)
+        return run
+
+    return fit
+
+
+def state(run: Path, name: str) -> dict[str, torch.Tensor]:
+    content = torch.load(run / "checkpoints" / name, weights_only=True)["state_dict"]
+    return {key.removeprefix("network."): value for key, value in content.items()}
+
+
+def changed(backbone: dict[str, torch.Tensor], grown: dict[str, torch.Tensor]) -> set[str]:
+    return {name for name in backbone if not torch.equal(backbone[name], grown[name])}
+
+
+def test_the_frozen_backbone_stays_bit_equal_while_the_branch_learns(sasrec: Path, grown) -> None:
+    run = grown("frozen", "--model.learning_rate", "0.05")
+    backbone = load_file(sasrec / "checkpoint" / "model.safetensors")
+    assert changed(backbone, state(run, "last.ckpt")) == set()
+    assert changed(backbone, load_file(run / "checkpoint" / "model.safetensors")) == set()
+    assert state(run, "last.ckpt")[SCALE].abs().sum() > 0
+
+
+def test_an_unfrozen_backbone_learns_too(sasrec: Path, grown) -> None:
+    run = grown("unfrozen", "--model.freeze_backbone", "false")
+    backbone = load_file(sasrec / "checkpoint" / "model.safetensors")
+    assert "item_embedding.weight" in changed(backbone, state(run, "last.ckpt"))
+
+
+@pytest.mark.parametrize(("name", "rate"), [("still", "0"), ("ruined", "100")])
+def test_the_start_is_exported_when_nothing_improves_on_it(sasrec: Path, grown, name: str, rate: str) -> None:
+    run = grown(name, "--model.learning_rate", rate)
+    start, exported = checkpoints.load(sasrec / "checkpoint"), checkpoints.load(run / "checkpoint")
+    assert isinstance(exported.network, SearchSASRec)
+    assert exported.network.query_scale.abs().sum() == 0
+    assert changed(start.network.state_dict(), exported.network.state_dict()) == set()
+    assert exported.metrics["val/ndcg@10"] == pytest.approx(start.metrics["val/ndcg@10"])
+    assert (state(run, "last.ckpt")[SCALE].abs().sum() > 0) == (name == "ruined")
+
+
+def test_without_the_validation_before_the_first_step_only_epochs_are_candidates(grown) -> None:
+    run = grown("unsure", "--model.learning_rate", "100", "--trainer.num_sanity_val_steps", "0")
+    assert checkpoints.load(run / "checkpoint").network.state_dict()[SCALE].abs().sum() > 0
+
+
+def test_a_warm_start_can_be_a_checkpoint_folder(zoo, sasrec: Path) -> None:
+    folder = str(sasrec / "checkpoint")
+    args = [*SMALL, "--model.warm_start", folder, "--model.learning_rate", "0"]
+    assert zoo("fit", "fromfolder", *args, config="searchsasrec_qilin") == 0
+    (run,) = zoo.folders("fromfolder")
+    backbone = load_file(sasrec / "checkpoint" / "model.safetensors")
+    assert changed(backbone, load_file(run / "checkpoint" / "model.safetensors")) == set()
+
+
+def test_the_grown_model_can_be_tested_without_its_warm_start_being_repeated(zoo, grown) -> None:
+    grown("frozen", "--model.learning_rate", "0.05")
+    assert zoo("test", "frozen", *SMALL, config="searchsasrec_qilin") == 0
+    assert (zoo.folders("frozen")[0] / "test.json").is_file()
