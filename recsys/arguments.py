@@ -5,9 +5,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
-_WRONG = re.compile(
-    r"option '([\w.]+)'|arguments: --([\w.]+)|Key '([\w.]+)' is not expected", re.IGNORECASE
-)
+_WRONG = re.compile(r"option '([\w.]+)'|arguments: --([\w.]+)|Key '([\w.]+)' is not expected", re.IGNORECASE)
 
 
 def explain(message: str, known: Iterable[str]) -> str:

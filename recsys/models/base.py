@@ -61,8 +61,10 @@ class RecBoleConfig(dict):
         return None
 
 
-def recbole_config(max_len: int, **settings: Any) -> RecBoleConfig:
-    """The configuration of a RecBole sequential model of histories up to `max_len` items."""
+def recbole_config(
+    max_len: int, dim: int, layers: int, heads: int, inner_dim: int, dropout: float, **settings: Any
+) -> RecBoleConfig:
+    """The configuration of one of RecBole's Transformers over histories of up to `max_len` items."""
     return RecBoleConfig(
         USER_ID_FIELD="user_id",
         ITEM_ID_FIELD="item_id",
@@ -72,6 +74,13 @@ def recbole_config(max_len: int, **settings: Any) -> RecBoleConfig:
         MAX_ITEM_LIST_LENGTH=max_len,
         device=torch.device("cpu"),
         loss_type="CE",
+        n_layers=layers,
+        n_heads=heads,
+        hidden_size=dim,
+        inner_size=inner_dim,
+        hidden_dropout_prob=dropout,
+        attn_dropout_prob=dropout,
+        hidden_act="gelu",
         layer_norm_eps=1e-12,
         initializer_range=0.02,
         **settings,

@@ -48,17 +48,7 @@ class BERT4Rec(_BERT4Rec, Model):
         mask_ratio: float = 0.2,
         last_ratio: float = 0.1,
     ) -> None:
-        config = recbole_config(
-            max_len,
-            n_layers=layers,
-            n_heads=heads,
-            hidden_size=dim,
-            inner_size=inner_dim,
-            hidden_dropout_prob=dropout,
-            attn_dropout_prob=dropout,
-            hidden_act="gelu",
-            mask_ratio=mask_ratio,
-        )
+        config = recbole_config(max_len, dim, layers, heads, inner_dim, dropout, mask_ratio=mask_ratio)
         super().__init__(config, ItemSpace(n_items))
         self.last_ratio = last_ratio
         self.hyperparameters = {

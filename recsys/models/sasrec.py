@@ -40,16 +40,7 @@ class SASRec(_SASRec, Model):
         inner_dim: int = 256,
         dropout: float = 0.2,
     ) -> None:
-        config = recbole_config(
-            max_len,
-            n_layers=layers,
-            n_heads=heads,
-            hidden_size=dim,
-            inner_size=inner_dim,
-            hidden_dropout_prob=dropout,
-            attn_dropout_prob=dropout,
-            hidden_act="gelu",
-        )
+        config = recbole_config(max_len, dim, layers, heads, inner_dim, dropout)
         super().__init__(config, ItemSpace(n_items))
         self.hyperparameters = {
             "n_items": n_items,

@@ -17,17 +17,7 @@ SHAPE = {"dim": 16, "layers": 2, "heads": 4, "inner_dim": 24}
 
 def reference(name):
     torch.manual_seed(3)
-    config = recbole_config(
-        MAX_LEN,
-        n_layers=SHAPE["layers"],
-        n_heads=SHAPE["heads"],
-        hidden_size=SHAPE["dim"],
-        inner_size=SHAPE["inner_dim"],
-        hidden_dropout_prob=0.5,
-        attn_dropout_prob=0.5,
-        hidden_act="gelu",
-        mask_ratio=0.2,
-    )
+    config = recbole_config(MAX_LEN, **SHAPE, dropout=0.5, mask_ratio=0.2)
     return recbole_class(name)(config, ItemSpace(ITEMS))
 
 
