@@ -10,9 +10,13 @@ import polars as pl_
 import torch
 from lightning.pytorch.callbacks import BasePredictionWriter, Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
+from rich.console import Console
+from rich.table import Table
 
 from recsys import checkpoints
 from recsys.files import atomic_file
+from recsys.metrics import METRICS
+from recsys.training.evaluation import EXPOSED
 from recsys.training.module import SequentialRecommender
 from recsys.training.runs import CHECKPOINT
 
@@ -105,6 +109,20 @@ class RequestResults(Callback):
             }
             with atomic_file(folder / "test.json") as file:
                 file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+            protocols = {"": "full ranking", EXPOSED: "re-ranking of the exposed items"}
+            for prefix, protocol in protocols.items():
+                if f"test/{prefix}ndcg@{pl_module.cutoffs[0]}" in pl_module.scores:
+                    title = f"{result['model']} on {result['data']}, test split, {protocol}"
+                    Console().print(scoreboard(pl_module.scores, pl_module.cutoffs, prefix, title))
+
+
+def scoreboard(scores: dict[str, float], cutoffs: tuple[int, ...], prefix: str, title: str) -> Table:
+    """The metrics of one protocol, the model's beside those of popularity."""
+    table = Table("metric", *(f"{who}@{k}" for who in ("", "popular ") for k in cutoffs), title=title)
+    for metric in METRICS:
+        names = [f"test/{who}{prefix}{metric}@{k}" for who in ("", "popular/") for k in cutoffs]
+        table.add_row(metric, *(f"{scores[name]:.4f}" for name in names))
+    return table
 
 
 class WritePredictions(BasePredictionWriter):

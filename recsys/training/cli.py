@@ -89,6 +89,8 @@ class RecsysCLI(LightningCLI):
         folder = self._resume(root, config) if self.subcommand == "fit" else self._trained(root, config)
         config.trainer.default_root_dir = str(folder)
         config.model_checkpoint.dirpath = str(folder / "checkpoints")
+        if self.subcommand == "test":
+            config.verbose = False  # RequestResults prints a table that fits the screen
         logger = config.trainer.logger
         for entry in logger if isinstance(logger, list) else [logger]:
             if hasattr(entry, "init_args") and "save_dir" in entry.init_args:
