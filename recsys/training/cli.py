@@ -66,7 +66,6 @@ class RecsysCLI(LightningCLI):
                 "model_checkpoint.monitor": MONITOR,
                 "model_checkpoint.mode": "max",
                 "model_checkpoint.filename": "best",
-                "model_checkpoint.save_last": True,
                 "model_checkpoint.enable_version_counter": False,
             }
         )
@@ -97,7 +96,10 @@ class RecsysCLI(LightningCLI):
                 entry.init_args.save_dir = str(folder)
                 if entry.class_path.endswith("WandbLogger") and entry.init_args.name is None:
                     entry.init_args.name = f"{config.name}/{folder.name}"
+        # ModelCheckpoint.save_last keeps the last epoch that was the best so far, which is not where a run ended
+        last = ModelCheckpoint(folder / LAST.parent, filename=LAST.stem, enable_version_counter=False)
         self.trainer_defaults["callbacks"] = [
+            last,
             ExportCheckpoint(config.early_stopping.monitor),
             RequestResults(),
             *([WritePredictions()] if self.subcommand == "predict" else []),

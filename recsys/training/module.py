@@ -133,7 +133,9 @@ class SequentialRecommender(pl.LightningModule):
 
     def _report(self, prefix: str, evaluation: Evaluation) -> None:
         names, sums = evaluation.sums()
-        total = self.trainer.strategy.reduce(torch.tensor(sums, dtype=torch.float64), reduce_op="sum")
+        total = torch.tensor(sums, dtype=torch.float64)
+        if self.trainer.world_size > 1:
+            total = self.trainer.strategy.reduce(total.to(self.device), reduce_op="sum")
         means = {
             f"{prefix}/{name}": value / float(total[-1])
             for name, value in zip(names[:-1], total.tolist(), strict=False)
