@@ -118,7 +118,7 @@ def compiled_metrics() -> Iterator[Finding]:
     from recsys.metrics.compiled import compiled
 
     cache = compiled(_version).stats.cache_path  # type: ignore[attr-defined]
-    yield Finding("numba threads", str(numba.get_num_threads()))
+    yield Finding("numba threads", str(numba.config.NUMBA_NUM_THREADS))  # get_num_threads() would start them
     yield Finding("numba cache", cache or "no writable folder: compiled anew in every process; set NUMBA_CACHE_DIR")
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import wandb
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
@@ -185,6 +184,8 @@ def run(args: list[str]) -> RecsysCLI:
     try:
         return RecsysCLI(resolved)
     finally:  # after a failure too, or the next run of this process would log into this one's
+        import wandb
+
         if wandb.run is not None:
             wandb.finish()
 
