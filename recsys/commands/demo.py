@@ -12,11 +12,12 @@ FITS = {
     "sasrec": {},
     # the cloze task takes its time to say more than popularity: many masks, larger steps, and no early end
     "bert4rec": {
-        "model.learning_rate": "0.002",
+        "data.batch_size": "32",
+        "model.learning_rate": "0.003",
         "model.network.init_args.mask_ratio": "0.4",
         "model.network.init_args.dropout": "0.1",
-        "trainer.max_epochs": "18",
-        "early_stopping.patience": "18",
+        "trainer.max_epochs": "10",
+        "early_stopping.patience": "10",
     },
     # the search branch learns from nothing beside a finished SASRec: larger steps, and few buckets for few queries
     "searchsasrec": {"model.learning_rate": "0.005", "model.network.init_args.buckets": "8192"},
