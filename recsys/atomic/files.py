@@ -1,6 +1,6 @@
 """Read and write one atomic file (https://recbole.io/docs/user_guide/data/atomic_files.html)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -68,16 +68,19 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
     return frame.select(_typed(path, frame, name, header[name]) for name in wanted)
 
 
-def write(frame: pl.DataFrame, path: Path, types: Mapping[str, str]) -> None:
-    """Write the columns named in `types`, in that order, as an atomic file; integers may stand in float fields.
+def write(frames: pl.DataFrame | Iterable[pl.DataFrame], path: Path, types: Mapping[str, str]) -> None:
+    """Write the columns named in `types`, in that order, as an atomic file; several frames come one after another.
+
+    Integers may stand in float fields, and in sequence fields texts whose elements are separated by spaces already.
 
     Raises:
         InputError: a token holding a tab or line break, or a sequence element holding a space.
     """
-    columns = [_text(path, frame, name, kind) for name, kind in types.items()]
     with atomic_file(path) as temporary, temporary.open("wb") as file:
         file.write(("\t".join(f"{name}:{kind}" for name, kind in types.items()) + "\n").encode())
-        pl.DataFrame(columns).write_csv(file, include_header=False, separator="\t", quote_style="never")
+        for frame in [frames] if isinstance(frames, pl.DataFrame) else frames:
+            columns = [_text(path, frame[name]) for name in types]
+            pl.DataFrame(columns).write_csv(file, include_header=False, separator="\t", quote_style="never")
 
 
 def _typed(path: Path, frame: pl.DataFrame, name: str, kind: str) -> pl.Series:
@@ -100,14 +103,12 @@ def _split(text: pl.Series) -> pl.Series:
     return text.str.split(" ").list.eval(pl.element().filter(pl.element() != ""))
 
 
-def _text(path: Path, frame: pl.DataFrame, name: str, kind: str) -> pl.Series:
-    series = frame[name]
-    if kind.endswith("_seq"):
-        parts = series.explode(empty_as_null=False).cast(pl.String)
-        if parts.str.contains(r"\s").any():
-            raise InputError(f"{path}: an element of {name!r} holds white space, which separates elements.")
-        return series.cast(pl.List(pl.String)).list.join(" ", ignore_nulls=True).fill_null("").alias(name)
+def _text(path: Path, series: pl.Series) -> pl.Series:
+    if isinstance(series.dtype, pl.List):
+        if series.dtype.inner == pl.String and series.explode(empty_as_null=False).str.contains(r"\s").any():
+            raise InputError(f"{path}: an element of {series.name!r} holds white space, which separates elements.")
+        return series.cast(pl.List(pl.String)).list.join(" ", ignore_nulls=True).fill_null("")
     text = series.cast(pl.String).fill_null("")
-    if kind == "token" and text.str.contains(r"[\t\r\n]").any():
-        raise InputError(f"{path}: a value of {name!r} holds a tab or a line break.")
-    return text.alias(name)
+    if series.dtype == pl.String and text.str.contains(r"[\t\r\n]").any():
+        raise InputError(f"{path}: a value of {series.name!r} holds a tab or a line break.")
+    return text

@@ -8,21 +8,48 @@ from recsys.errors import InputError
 from recsys.qilin import synthesize as write
 
 
-def synthesize(output: str, users: int = 1000, seed: int = 0, influence: float = 0.6) -> None:
-    """Write a small synthetic Qilin in the real parquet schema; what is measured on it says nothing about Qilin.
+def synthesize(
+    output: str,
+    users: int | None = None,
+    scale: float | None = None,
+    seed: int = 0,
+    influence: float = 0.6,
+    leaky_ids: bool = False,
+) -> None:
+    """Write a synthetic Qilin in the real parquet schema; what is measured on it says nothing about Qilin.
+
+    Two worlds: `--users` makes a small one that a model can learn, `--scale` one with Qilin's published statistics.
 
     Args:
         output: Folder to write, one subfolder per configuration.
-        users: Number of users.
+        users: Number of users of the learnable world; 1000 if neither this nor the scale is given.
+        scale: Size of the world with the published statistics, from 0.001 to 1, which is all of Qilin.
         seed: Seed; the same seed gives the same data on every machine.
         influence: Probability that a click soon after a search is on the searched topic; 0 for none.
+        leaky_ids: Number the notes in blocks by what happened to them, as the release does, instead of at random.
     """
-    if users < 100:
+    if users is not None and scale is not None:
+        raise InputError("--users and --scale: two different worlds; give one of them.")
+    if users is not None and users < 100:
         raise InputError(f"--users {users}: needs at least 100 users, so that no split is empty.")
+    if scale is not None and not 0.001 <= scale <= 1:
+        raise InputError(f"--scale {scale}: lies between 0.001 and 1, the full size of Qilin.")
     if not 0 <= influence <= 1:
         raise InputError(f"--influence {influence}: a probability lies between 0 and 1.")
-    write(Path(output), users=users, seed=seed, influence=influence, progress=step)
-    print(f"Wrote synthetic Qilin of {users} users to {output}")
+    if seed < 0:
+        raise InputError(f"--seed {seed}: a seed is 0 or more.")
+    users = 1000 if users is None else users
+    write(
+        Path(output),
+        users=users,
+        scale=scale,
+        seed=seed,
+        influence=influence,
+        leaky_ids=leaky_ids,
+        progress=step,
+    )
+    size = f"of {users} users" if scale is None else f"at {scale:g} of the size of Qilin"
+    print(f"Wrote synthetic Qilin {size} to {output}")
 
 
 def main(args: list[str]) -> None:

@@ -1,10 +1,10 @@
-"""The language of the synthetic Qilin: terms of two or three Chinese characters, each at home in one topic."""
+"""The language of the learnable world: terms of two or three Chinese characters, each at home in one topic."""
 
 from collections.abc import Iterable
 
 import numpy as np
 
-from recsys.qilin.world import TOPICS
+from recsys.qilin.synthetic.world import TOPICS
 
 TERMS = 10  # of each topic
 NOISE = 0.3  # share of texts that end in a term of any topic

@@ -1,40 +1,11 @@
-"""What the synthetic Qilin logs of its world: what each request showed, and the window delivered with it."""
-
-from dataclasses import dataclass
+"""What each request of the learnable world showed."""
 
 import numpy as np
 
-from recsys.qilin.world import TOPICS, Notes, Requests, World, choose_topic
+from recsys.qilin.synthetic.log import EXPOSURE, SCREEN, Ragged, Requests, runs
+from recsys.qilin.synthetic.world import TOPICS, Notes, World, choose_topic
 
-SCREEN = 4  # notes shown at once
-WINDOW = 20
-LOST = 0.025  # share of window entries that are missing
 REPEATED = 0.1  # share of requests shown again hours later
-_FAR = 1_000_000_000  # milliseconds; farther apart than any two times
-
-
-@dataclass(frozen=True)
-class Ragged:
-    """Runs of `values`, one per request, with `length` `[requests]` values each."""
-
-    values: np.ndarray
-    length: np.ndarray
-
-    def pick(self, chosen: np.ndarray) -> "Ragged":
-        """The runs of the chosen requests, in that order."""
-        first = np.cumsum(self.length) - self.length
-        return Ragged(self.values[runs(first[chosen], self.length[chosen])], self.length[chosen])
-
-
-def runs(first: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """`first[i], first[i] + 1, …`, `length[i]` of them, one run after another."""
-    offset: np.ndarray = np.repeat(np.cumsum(length) - length - first, length)
-    positions: np.ndarray = np.arange(len(offset)) - offset
-    return positions
-
-
-# One exposure; `time` in milliseconds since the day began, `screen` counted from 0.
-EXPOSURE = np.dtype([("note", "i8"), ("click", "i8"), ("position", "i8"), ("time", "i8"), ("screen", "i8")])
 
 
 def recommended(world: World, rng: np.random.Generator) -> Ragged:
@@ -45,7 +16,7 @@ def recommended(world: World, rng: np.random.Generator) -> Ragged:
     request = np.repeat(np.arange(len(again)), shown.length)
     copied = again[request] & (shown.values["screen"] < 2)
     copies = shown.values[copied].copy()
-    copies["click"] = 0
+    copies["click"], copies["opened"] = 0, False
     copies["time"] += delay[request[copied]]
     owner = np.concatenate([request, request[copied]])
     order = np.argsort(owner, kind="stable")
@@ -55,20 +26,6 @@ def recommended(world: World, rng: np.random.Generator) -> Ragged:
 def found(world: World, rng: np.random.Generator) -> Ragged:
     """Exposures of the searches."""
     return _show(world.search, world.preference, world.notes, 14, 0.8, 0.0, rng, searched=True)
-
-
-def windows(requests: Requests, clicks: tuple[np.ndarray, ...], rng: np.random.Generator) -> Ragged:
-    """Each user's latest clicks (user, millisecond, note) before each request, newest first, a few of them lost."""
-    user, time, note = clicks
-    order = np.lexsort((time, user))
-    user, time, note = user[order], time[order], note[order]
-    end = np.searchsorted(user * _FAR + time, requests.user * _FAR + requests.start * 1000, "left")
-    length = np.minimum(end - np.searchsorted(user, requests.user, "left"), WINDOW)
-    request = np.repeat(np.arange(len(end)), length)
-    oldest_first = runs(end - length, length)
-    newest_first = note[(end - 1 + end - length)[request] - oldest_first]
-    kept = rng.random(len(request)) >= LOST
-    return Ragged(newest_first[kept], np.bincount(request[kept], minlength=len(end)))
 
 
 def _show(
@@ -108,7 +65,7 @@ def _show(
     pause = rng.integers(5_000, 40_000, len(length))
     time = requests.start[request] * 1000 + screen * pause[request] + rank % SCREEN * rng.integers(1, 90, len(rank))
     exposures = np.empty(len(rank), EXPOSURE)
-    for name, column in zip(EXPOSURE.names or (), (note, click, rank + 1, time, screen), strict=True):
+    for name, column in zip(EXPOSURE.names or (), (note, click, rank + 1, time, screen, click == 1), strict=True):
         exposures[name] = column
     # As in the release, the rows of a screen come with the clicked ones last.
     return Ragged(exposures[np.lexsort((rank, click, screen, request))], length)

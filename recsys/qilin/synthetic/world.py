@@ -1,14 +1,17 @@
-"""A small world in which searching changes what people click next: the generative model of the synthetic Qilin.
+"""A small world in which searching changes what people click next, with a vocabulary to be learnt from few users.
 
 Notes have topics. Recommendation draws from one pool of notes and search from another, so that (as in Qilin) the ids
 of searched notes tell a recommender nothing: what a search does to the next clicks can only be learnt from its words.
 Every stage has a random stream of its own, so that a world without influence differs in its clicks alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+
+from recsys.qilin.synthetic.log import Requests, in_order
 
 TOPICS = 20
 SLOT = 300  # seconds; a user starts at most one recommendation request in each
@@ -51,20 +54,6 @@ class Notes:
 
 
 @dataclass(frozen=True)
-class Requests:
-    """Requests `[n]` of one channel sorted by (user, start), and the notes clicked in each, in the order of clicking.
-
-    `topic` is what a search is about; for recommendation, what the search still in memory is about, or -1.
-    """
-
-    user: np.ndarray
-    start: np.ndarray
-    topic: np.ndarray
-    clicked_by: np.ndarray
-    clicked: np.ndarray
-
-
-@dataclass(frozen=True)
 class World:
     """Notes, users' preferences `[users, topics]`, clicks from before the day (user, second, note), and the day.
 
@@ -79,9 +68,8 @@ class World:
     dqa: np.ndarray
 
 
-def create(users: int, seed: int, influence: float) -> World:
-    """The world of a seed. `influence` is the probability that a click after a search is on the searched topic."""
-    streams = [np.random.default_rng([seed, stage]) for stage in range(5)]
+def create(users: int, influence: float, streams: Sequence[np.random.Generator]) -> World:
+    """A world. `influence` is the probability that a click after a search is on the searched topic."""
     notes = _notes(users, streams[0])
     preference = _preferences(users, streams[1])
     rec_user, rec_start, search_user, search_start = _schedule(users, streams[2])
@@ -143,7 +131,7 @@ def _schedule(users: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
 
 
 def _sorted(user: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    order = np.lexsort((start, user))
+    order = in_order(user, start)
     return user[order], start[order]
 
 
