@@ -1,6 +1,7 @@
 """Read and write one atomic file (https://recbole.io/docs/user_guide/data/atomic_files.html)."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -77,10 +78,29 @@ def write(frames: pl.DataFrame | Iterable[pl.DataFrame], path: Path, types: Mapp
         InputError: a token holding a tab or line break, or a sequence element holding a space.
     """
     with atomic_file(path) as temporary, temporary.open("wb") as file:
-        file.write(("\t".join(f"{name}:{kind}" for name, kind in types.items()) + "\n").encode())
+        file.write(header(types))
         for frame in [frames] if isinstance(frames, pl.DataFrame) else frames:
-            columns = [_text(path, frame[name]) for name in types]
-            pl.DataFrame(columns).write_csv(file, include_header=False, separator="\t", quote_style="never")
+            try:
+                file.write(lines(frame, types))
+            except InputError as error:
+                raise InputError(f"{path}: {error}") from error
+
+
+def header(types: Mapping[str, str]) -> bytes:
+    """The first line of an atomic file."""
+    return ("\t".join(f"{name}:{kind}" for name, kind in types.items()) + "\n").encode()
+
+
+def lines(frame: pl.DataFrame, types: Mapping[str, str]) -> bytes:
+    """The columns named in `types`, in that order, as lines of an atomic file; see `write`.
+
+    Raises:
+        InputError: a token holding a tab or line break, or a sequence element holding a space.
+    """
+    buffer = BytesIO()
+    columns = pl.DataFrame([_text(frame[name]) for name in types])
+    columns.write_csv(buffer, include_header=False, separator="\t", quote_style="never")
+    return buffer.getvalue()
 
 
 def _typed(path: Path, frame: pl.DataFrame, name: str, kind: str) -> pl.Series:
@@ -103,12 +123,12 @@ def _split(text: pl.Series) -> pl.Series:
     return text.str.split(" ").list.eval(pl.element().filter(pl.element() != ""))
 
 
-def _text(path: Path, series: pl.Series) -> pl.Series:
+def _text(series: pl.Series) -> pl.Series:
     if isinstance(series.dtype, pl.List):
         if series.dtype.inner == pl.String and series.explode(empty_as_null=False).str.contains(r"\s").any():
-            raise InputError(f"{path}: an element of {series.name!r} holds white space, which separates elements.")
+            raise InputError(f"an element of {series.name!r} holds white space, which separates elements.")
         return series.cast(pl.List(pl.String)).list.join(" ", ignore_nulls=True).fill_null("")
     text = series.cast(pl.String).fill_null("")
     if series.dtype == pl.String and text.str.contains(r"[\t\r\n]").any():
-        raise InputError(f"{path}: a value of {series.name!r} holds a tab or a line break.")
+        raise InputError(f"a value of {series.name!r} holds a tab or a line break.")
     return text

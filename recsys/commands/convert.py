@@ -7,13 +7,15 @@ from typing import Any, Literal
 from recsys.commands.output import step
 from recsys.commands.parsing import call
 from recsys.errors import InputError
+from recsys.qilin import Options
 
 
 def convert(
     dataset: Literal["qilin", "ml-100k"],
     source: str | None = None,
     output: str | None = None,
-    valid_fraction: float = 0.1,
+    partitions: int | None = None,
+    **choices: Any,
 ) -> None:
     """Turn a data set into atomic files: the interchange format that `recsys fit` and RecBole read.
 
@@ -21,14 +23,17 @@ def convert(
         dataset: "qilin" from its parquet files; "ml-100k" from the copy inside RecBole, which needs no source.
         source: Folder with Qilin's configurations (recommendation_train, search_train, notes, …).
         output: Folder to write (default: data/<dataset>); the files are named after it.
-        valid_fraction: Share of Qilin's latest training requests that become the validation split.
+        partitions: Parts in which Qilin's users are gone through (default: by their number); more need less memory.
     """
+    options = Options(**choices)
     target = Path(output or f"data/{dataset}")
     if dataset == "ml-100k":
         from recsys.data.bundled import ml_100k
 
         if source is not None:
             raise InputError("--source: ml-100k comes out of the installed RecBole; leave --source away.")
+        if options != Options():
+            raise InputError("--dataset ml-100k: comes as it is; the other options are about Qilin.")
         ml_100k(target)
         print(f"Wrote ml-100k to {target}")
         return
@@ -36,11 +41,11 @@ def convert(
 
     if source is None:
         raise InputError("--source: name the folder that holds Qilin's parquet files.")
-    if not 0 < valid_fraction < 1:
-        raise InputError(f"--valid_fraction {valid_fraction}: must lie between 0 and 1, without them.")
-    meta = convert_qilin(Path(source), target, valid_fraction=valid_fraction, progress=step)
+    if partitions is not None and partitions < 1:
+        raise InputError(f"--partitions {partitions}: at least 1.")
+    meta = convert_qilin(Path(source), target, options, partitions=partitions, progress=step)
     print(summary(meta))
-    print(f"Wrote {target}")
+    print(f"{target} is up to date: nothing to do." if meta.get("unchanged") else f"Wrote {target}")
 
 
 def summary(meta: dict[str, Any]) -> str:

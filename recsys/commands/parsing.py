@@ -37,5 +37,11 @@ def call(
     parser.add_function_arguments(function, as_group=False, as_positional=positional, skip=set(names))
     for name, text in (lists or {}).items():
         parser.add_argument(name, nargs="+", type=str, help=text)
-    parsed: Any = parser.instantiate_classes(parser.parse_args(args))
+    parsed: Any = parser.instantiate_classes(parser.parse_args([_underscored(arg) for arg in args]))
     function(**parsed.as_dict())
+
+
+def _underscored(arg: str) -> str:
+    """`--on-error` is as good as `--on_error`."""
+    name, equals, value = arg.partition("=")
+    return "--" + name[2:].replace("-", "_") + equals + value if arg.startswith("--") else arg

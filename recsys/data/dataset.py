@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -45,6 +46,8 @@ class Requests:
     """Exposed items per request."""
     clicked: np.ndarray | None
     """`[candidates]` bool."""
+    delivered: Ragged | None = None
+    """Items of the window delivered with each request, oldest first, where that and no other history is to be used."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,9 @@ def load(path: Path, vocabulary: tuple[str, ...] = ("train",), min_count: int = 
         inter = leave_one_out(inter)
     inter = inter.with_columns(_split_number(path / f"{stem}.inter", inter["split"]))
     users = inter["user_id"].unique().sort()
-    requests = _read_requests(path / f"{stem}.request") if official else None
+    meta = _read_meta(path / f"{stem}.meta.json")
+    windows = meta.get("options", {}).get("history") == "window"
+    requests = _read_requests(path / f"{stem}.request", windows) if official else None
     if requests is not None:
         users = pl.concat([users, requests["user_id"]]).unique().sort()
     counted = inter.filter(pl.col("split").is_in([SPLITS.index(s) for s in vocabulary])).group_by("item_id").len()
@@ -116,8 +121,8 @@ def load(path: Path, vocabulary: tuple[str, ...] = ("train",), min_count: int = 
         events=events,
         requests=_from_file(requests, number, items) if requests is not None else _from_events(inter, events),
         searches=_read_searches(path, stem, number),
-        synthetic=_is_synthetic(path / f"{stem}.meta.json"),
-        fingerprint=_fingerprint(path, stem, vocabulary, min_count),
+        synthetic=bool(meta.get("synthetic")),
+        fingerprint=_fingerprint(path, stem, (vocabulary, min_count, windows)),
     )
     for i, split in enumerate(SPLITS):
         if not (dataset.requests.split == i).any():
@@ -151,8 +156,9 @@ def _split_number(path: Path, split: pl.Series) -> pl.Series:
     return number.alias("split")
 
 
-def _read_requests(path: Path) -> pl.DataFrame:
-    frame = atomic.read(path, ["request_id", "user_id", "timestamp", "split", "exposed", "clicked"])
+def _read_requests(path: Path, windows: bool) -> pl.DataFrame:
+    columns = ["request_id", "user_id", "timestamp", "split", "exposed", "clicked"]
+    frame = atomic.read(path, [*columns, "history"] if windows else columns)
     return frame.with_columns(_seconds(path, frame, "timestamp"), _split_number(path, frame["split"]))
 
 
@@ -172,7 +178,15 @@ def _from_file(frame: pl.DataFrame, number: pl.DataFrame, items: atomic.Vocabula
         target=Ragged(offsets_of(frame["clicked"].list.len().to_numpy()), items.encode(clicks["item_id"])),
         candidate=Ragged(offsets_of(frame["exposed"].list.len().to_numpy()), items.encode(pairs["item_id"])),
         clicked=hit.fill_null(False).to_numpy(),
+        delivered=_delivered(frame, items) if "history" in frame.columns else None,
     )
+
+
+def _delivered(frame: pl.DataFrame, items: atomic.Vocabulary) -> Ragged:
+    window = frame.select(row=pl.int_range(pl.len()), item_id="history").explode("item_id", empty_as_null=False)
+    number = items.encode(window["item_id"])
+    row = window["row"].to_numpy()[number > 0]
+    return Ragged(grouped_offsets(row, frame.height), number[number > 0])
 
 
 def _from_events(inter: pl.DataFrame, events: Events) -> Requests:
@@ -222,15 +236,16 @@ def _read_searches(path: Path, stem: str, number: pl.DataFrame) -> Searches | No
     )
 
 
-def _is_synthetic(meta: Path) -> bool:
+def _read_meta(path: Path) -> dict[str, Any]:
+    """What a conversion says of its files; nothing about data sets from elsewhere."""
     try:
-        return meta.is_file() and bool(json.loads(meta.read_text("utf-8")).get("synthetic"))
-    except ValueError as error:
-        raise InputError(f"{meta}: not JSON ({error}).") from error
+        return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: not a JSON object ({error}).") from error
 
 
-def _fingerprint(path: Path, stem: str, vocabulary: tuple[str, ...], min_count: int) -> str:
-    digest = hashlib.sha256(repr((vocabulary, min_count)).encode())
+def _fingerprint(path: Path, stem: str, rules: tuple[Any, ...]) -> str:
+    digest = hashlib.sha256(repr(rules).encode())
     for suffix in ("inter", "request", "search", "query"):
         file = path / f"{stem}.{suffix}"
         if file.is_file():

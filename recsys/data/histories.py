@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys.data.dataset import SPLITS, Dataset
-from recsys.data.ragged import Ragged, grouped_offsets
+from recsys.data.ragged import Ragged, grouped_offsets, ranges
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ def histories(dataset: Dataset, split: str) -> Histories:
     """
     stage = SPLITS.index(split)
     events, requests = dataset.events, dataset.requests
+    if requests.delivered is not None:
+        return _delivered(dataset, requests.delivered, stage)
     n_users = len(dataset.users)
     known = (events.item > 0) & (events.split <= stage)
     event_user, event_timestamp = events.user[known], events.timestamp[known]
@@ -70,6 +72,47 @@ def histories(dataset: Dataset, split: str) -> Histories:
         search_visible=first_legal(search_user, search_timestamp, user, timestamp, visible),
         search_row=search_row,
     )
+
+
+def _delivered(dataset: Dataset, delivered: Ragged, stage: int) -> Histories:
+    """The windows as they were delivered: each request of the split has a history of its own and shares none.
+
+    The order of clicks and searches within a window is not known, so searches stand behind its last item. In training
+    the request's own clicks follow the window, for models that fill in what comes next; no point sees them.
+    """
+    requests, searches = dataset.requests, dataset.searches
+    request = np.flatnonzero(requests.split == stage)
+    window = delivered.take(request)
+    item = _followed(window, requests.target.take(request)) if SPLITS[stage] == "train" else window
+    point, empty = np.arange(len(request)), np.zeros(0, np.int64)
+    search, searcher = empty, empty
+    if searches is not None:
+        known = np.flatnonzero(searches.split <= stage)
+        user, timestamp = requests.user[request], requests.timestamp[request]
+        first = np.searchsorted(searches.user[known], user, side="left")
+        end = count_before(searches.user[known], searches.timestamp[known], user, timestamp)
+        index, lengths = ranges(first, end)
+        search, searcher = known[index], np.repeat(point, lengths)
+    return Histories(
+        item=item,
+        user=point,
+        visible=window.lengths,
+        request=request,
+        wanted=np.ones(len(request), bool),
+        search_user=searcher,
+        search_timestamp=searches.timestamp[search] if searches is not None else search,
+        search_visible=window.lengths[searcher],
+        search_row=search,
+    )
+
+
+def _followed(window: Ragged, target: Ragged) -> Ragged:
+    """Each window with the targets in the vocabulary behind it."""
+    row = np.concatenate([np.repeat(np.arange(len(part)), part.lengths) for part in (window, target)])
+    values = np.concatenate([window.values, target.values])
+    order = np.argsort(row, kind="stable")
+    order = order[values[order] > 0]
+    return Ragged(grouped_offsets(row[order], len(window)), values[order])
 
 
 def count_before(

@@ -71,7 +71,8 @@ class SequenceData(pl.LightningDataModule):
 
     def popularity(self) -> np.ndarray:
         """Training clicks per item `[items]`, 0 for padding."""
-        return np.bincount(self.histories("train").item.values, minlength=self.n_items)
+        events = self.dataset.events
+        return np.bincount(events.item[(events.split == 0) & (events.item > 0)], minlength=self.n_items)
 
     def train_dataloader(self) -> BatchLoader:
         """Windows of the training histories."""

@@ -1,157 +1,223 @@
-"""Qilin's parquet files → a folder of atomic files: read, put on one clock, split, write all or nothing."""
+"""Qilin's parquet files → a folder of atomic files: look at all users, settle what they share, write all or nothing."""
 
-import json
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from recsys.atomic import write
+from recsys import atomic
 from recsys.errors import InputError
-from recsys.files import atomic_folder, sha256
-from recsys.qilin import protocol, tables
-from recsys.qilin.source import locate, read
-from recsys.qilin.timeline import CHANNELS, DAY, GRACE, ORIGIN, SEARCH_OFFSET, Log, log, together
+from recsys.qilin import items, partition, protocol, source, tables
+from recsys.qilin.engines import Engine, local
+from recsys.qilin.folder import Folder, require_own
+from recsys.qilin.options import Options
+from recsys.qilin.partition import Block, Facts, Survey
+from recsys.qilin.problems import Problems
+from recsys.qilin.timeline import CHANNELS, DAY, GRACE, ORIGIN, SEARCH_OFFSET
 
-FORMAT = 1
+PARTITION = 100_000  # requests in a partition, about
+BUCKET = 500_000  # notes in memory at once
+LARGEST = 200_000_000  # note numbers beyond this are no numbers of notes
+EXCERPT = 0.5  # a share of unknown notes above this means that `notes` is an excerpt, not that clicks are wrong
 SYNTHETIC = "synthetic.json"  # lies beside the configurations of a synthesized Qilin and says how it was made
 
-_RECBOLE = """\
-# For stock RecBole 1.2.1: run_recbole(dataset="{stem}", config_file_list=[<this file>],
-# config_dict={{"data_path": <the folder that holds this file's folder>}})
-field_separator: "\\t"
-seq_separator: " "
-USER_ID_FIELD: user_id
-ITEM_ID_FIELD: item_id
-TIME_FIELD: timestamp
-load_col:  # not the title: under pandas 3, RecBole 1.2.1 cannot load a token_seq
-{columns}
-filter_inter_by_user_or_item: false  # keep a click whose note or user has no features
-MAX_ITEM_LIST_LENGTH: 50
-train_neg_sample_args: null  # cross-entropy over all items
-eval_args: {{split: {{LS: valid_and_test}}, group_by: user, order: TO, mode: full}}
-"""
+Progress = Callable[[str], None]
 
 
 def convert(
-    source: Path,
+    folder: Path,
     output: Path,
+    options: Options = Options(),  # noqa: B008 (frozen)
     *,
-    valid_fraction: float = 0.1,
-    progress: Callable[[str], None] = lambda _: None,
+    partitions: int | None = None,
+    progress: Progress = lambda _: None,
 ) -> dict[str, Any]:
-    """Convert the Qilin in `source` to the atomic files `output/<output's name>.*`; return their meta.
+    """Convert the Qilin in `folder` to the atomic files `output/<output's name>.*`; return their meta.
 
-    An earlier conversion in `output` is replaced; `source` is only read. Any row order gives the same files.
+    An earlier conversion in `output` is replaced, unless it is of the same files with the same options: then nothing is
+    done. `folder` is only read. Any order of rows and any number of partitions gives the same files.
 
     Args:
-        source: holds `<configuration>/*.parquet`, or `data/<configuration>/*.parquet`.
+        folder: holds `<configuration>/*.parquet`, or `data/<configuration>/*.parquet`.
         output: folder to write, all or nothing.
-        valid_fraction: share of the latest training requests that becomes the validation set.
+        options: choices that change what is written.
+        partitions: number of parts in which users are gone through; memory shrinks with it.
         progress: called with a short line before each step.
 
     Raises:
-        InputError: input that is not Qilin, an empty split, or an `output` that holds something else.
+        InputError: input that is not Qilin, an empty split, or an `output` that holds something else or cannot be
+            written.
     """
-    source, output = Path(source), Path(output)
-    _require_own(output, source)
-    files = locate(source)
-    observed = _observe(files, progress)
-    recommended = observed.requests.filter(config="recommendation_train")
-    cut = protocol.valid_start(recommended["timestamp"], valid_fraction)
-    requests = observed.requests.with_columns(split=protocol.split(cut))
-    protocol.require_all(requests.filter(source="rec")["split"])
+    folder, output = Path(folder), Path(output)
+    require_own(output, folder)
+    files = source.locate(folder)
+    written = Folder(output, files, options)
+    if (meta := written.unchanged()) is not None:
+        return meta
+    problems = Problems(skip=options.on_error == "skip")
+    known = _known_notes(files["notes"], problems, progress)
+    engine = local.engine(files, _bounds(files, partitions), progress)
 
-    frames = _frames(requests, observed.exposures, files, progress)
-    meta = {
-        "format": FORMAT,
-        "source": source.absolute().name,
-        "synthetic": _synthetic(source),
-        "time_origin": ORIGIN,
-        "time_unit": "s",
-        "search_offset": SEARCH_OFFSET,
-        "day": [0, DAY + GRACE],
-        "split": {
-            "valid_fraction": valid_fraction,
-            "valid_start": cut,
-            "test": _bounds(requests.filter(source="rec", split="test")),
-            "search_test_start": protocol.SEARCH_TEST_START,
-        },
-        "counts": _counts(observed, requests, frames),
-    }
-    return _write(frames, meta, output, progress)
-
-
-def _observe(files: dict[str, list[Path]], progress: Callable[[str], None]) -> Log:
-    logs = []
-    for config in (config for config in CHANNELS if config in files):
-        progress(f"reading {config}")
-        logs.append(log(read(config, files[config]), config))
-    observed = together(logs)
-    _require_distinct(observed.requests["request_id"], "request_idx (r) or search_idx (s)")
-    return observed
-
-
-def _frames(
-    requests: pl.DataFrame, exposures: pl.DataFrame, files: dict[str, list[Path]], progress: Callable[[str], None]
-) -> dict[str, pl.DataFrame]:
-    progress("ordering clicks, requests and searches")
-    queries = tables.queries(requests)
-    frames = {
-        "inter": tables.interactions(requests, exposures),
-        "request": tables.recommendation_requests(requests, exposures),
-        "search": tables.searches(requests, exposures, queries),
-        "query": queries,
-    }
-    progress("reading notes")
-    frames["item"] = tables.items(read("notes", files["notes"]))
-    _require_distinct(frames["item"]["item_id"], "note_idx of notes")
-    if "user_feat" in files:
-        frames["user"] = tables.users(read("user_feat", files["user_feat"]))
-        _require_distinct(frames["user"]["user_id"], "user_idx of user_feat")
-    return frames
+    progress("looking at all users")
+    survey = partition.merged(engine(partial(partition.survey, options=options, known=known), problems))
+    seen = Problems(skip=True)  # bad rows have been refused or counted by now
+    facts = settle(survey, files, options, known, problems)
+    if options.min_count > 1:
+        progress("counting clicks on items")
+        counted = engine(partial(partition.item_counts, options=options, facts=facts), seen)
+        facts = replace(facts, frequent=partition.frequent(counted, options.min_count))
+    with written.replaced() as (new, stem):
+        progress("writing clicks, requests and searches")
+        counts = _write_users(new, stem, engine(partial(partition.convert, options=options, facts=facts), seen))
+        _write_items(new / f"{stem}.item", files["notes"], facts, options, progress)
+        if "user_feat" in files:
+            features = pl.concat(source.read("user_feat", path, problems) for path in files["user_feat"])
+            features = problems.rows(features, _repeats("user_idx"), "user twice", "its user_idx occurs before.")
+            atomic.write(tables.users(features), new / f"{stem}.user", tables.TYPES["user"])
+        counts |= _counted(new, stem)
+        protocol.require_all(counts["requests"])
+        return written.finish(
+            new,
+            {
+                "source": folder.absolute().name,
+                "synthetic": _synthetic(folder),
+                "time_origin": ORIGIN,
+                "time_unit": "s",
+                "search_offset": SEARCH_OFFSET if options.search_offset is None else options.search_offset,
+                "day": [0, DAY + GRACE],
+                "item_numbers": len(facts.known),
+                "split": {"valid_start": facts.cuts.valid, "test_start": facts.cuts.test},
+                "counts": {**counts, "bad_rows_left_out": partition.added([problems.counts, survey.problems])},
+            },
+        )
 
 
-def _write(
-    frames: dict[str, pl.DataFrame], meta: dict[str, Any], output: Path, progress: Callable[[str], None]
-) -> dict[str, Any]:
-    stem = output.absolute().name
-    with atomic_folder(output) as folder:
-        for kind, frame in frames.items():
-            progress(f"writing {stem}.{kind}")
-            write(frame, folder / f"{stem}.{kind}", tables.TYPES[kind])
-        (folder / f"{stem}.yaml").write_text(_recbole(stem, frames), encoding="utf-8")
-        meta = {**meta, "sha256": {path.name: sha256(path) for path in sorted(folder.iterdir())}}
-        text = json.dumps(meta, indent=2, ensure_ascii=False) + "\n"
-        (folder / f"{stem}.meta.json").write_text(text, encoding="utf-8")
-    return meta
+def settle(
+    survey: Survey, files: dict[str, list[Path]], options: Options, known: np.ndarray, problems: Problems
+) -> Facts:
+    """What all partitions must agree on.
+
+    Raises:
+        InputError: an id that occurs twice, notes that do not exist, or nothing to train on.
+    """
+    twice = frozenset(_repeated_requests(survey.ids, files, problems))
+    if survey.unknown > EXCERPT * survey.shown:
+        if survey.highest >= LARGEST:
+            raise InputError(f"note_idx {survey.highest} is no number of a note; Qilin has about two million of them.")
+        known = np.ones(max(len(known), survey.highest + 1), bool)
+    elif survey.example is not None:
+        file, row, note = survey.example
+        sentence = f"{file}: row {row} (from 0): note_idx {note} is none of the {known.sum():,} notes."
+        problems.found(sentence, "unknown note", survey.unknown)
+    cuts = protocol.cuts(survey.starts, options.split, options.valid_fraction, options.test_fraction)
+    return Facts(known, cuts, twice=twice)
 
 
-def _recbole(stem: str, frames: dict[str, pl.DataFrame]) -> str:
-    features = {kind: tables.TYPES[kind] for kind in ("item", "user") if kind in frames}
-    tokens = {kind: [name for name, type_ in types.items() if type_ == "token"] for kind, types in features.items()}
-    loaded = {"inter": ["user_id", "item_id", "timestamp"]} | tokens
-    return _RECBOLE.format(stem=stem, columns="\n".join(f"  {kind}: [{', '.join(c)}]" for kind, c in loaded.items()))
+def _bounds(files: dict[str, list[Path]], partitions: int | None) -> list[int]:
+    """User numbers at which partitions begin, and the end of the last."""
+    scans = [pl.scan_parquet(path, hive_partitioning=False) for config in CHANNELS for path in files.get(config, [])]
+    users = pl.concat(pl.collect_all([scan.select(pl.col("user_idx").cast(pl.Int64, strict=False)) for scan in scans]))
+    last = int(users["user_idx"].max() or 0)  # type: ignore[arg-type]
+    wanted = partitions or -(-users.height // PARTITION)
+    return sorted({round(edge) for edge in np.linspace(0, last + 1, wanted + 1)})
 
 
-def _counts(observed: Log, requests: pl.DataFrame, frames: dict[str, pl.DataFrame]) -> dict[str, Any]:
-    events, notes = frames["inter"], frames["item"]["item_id"]
-    searches = frames["search"]
+def _known_notes(paths: list[Path], problems: Problems, progress: Progress) -> np.ndarray:
+    """Mask of the note_idx of `notes`; that none occurs twice is checked."""
+    progress("counting notes")
+    numbers = [source.numbers(path, "note_idx").with_columns(file=pl.lit(str(path))) for path in paths]
+    notes = pl.concat(numbers)
+    problems.rows(notes, _repeats("note_idx"), "note twice", "its note_idx occurs before.")
+    known = np.zeros(int(notes["note_idx"].max() or 0) + 1, bool)  # type: ignore[arg-type]
+    known[notes["note_idx"].to_numpy()] = True
+    return known
+
+
+def _repeats(name: str) -> pl.Expr:
+    return ~pl.col(name).is_first_distinct()
+
+
+def _repeated_requests(
+    ids: pl.DataFrame, files: dict[str, list[Path]], problems: Problems
+) -> Iterator[tuple[str, int]]:
+    """Rows whose request_idx or search_idx occurs in an earlier row."""
+    for (recommended, index), _ in ids.filter(pl.struct("channel", "index").is_duplicated()).group_by(
+        "channel", "index"
+    ):
+        name = "request_idx" if recommended else "search_idx"
+        configs = [config for config, channel in CHANNELS.items() if channel.index == name]
+        paths = [path for config in configs for path in files.get(config, [])]
+        found = [(str(path), row) for path in paths for row in _rows_with(path, name, index)]
+        for file, row in found[1:]:
+            sentence = (
+                f"{file}: row {row} (from 0): {name} {index} occurs before, in row {found[0][1]} of {found[0][0]}."
+            )
+            problems.found(sentence, "request twice")
+            yield file, row
+
+
+def _rows_with(path: Path, name: str, value: Any) -> list[int]:
+    numbers = source.numbers(path, name)
+    return numbers.filter(pl.col(name) == value)["row"].to_list()
+
+
+def _write_users(folder: Path, stem: str, blocks: Iterator[Block]) -> dict[str, Any]:
+    """`.inter`, `.request`, `.search` and `.query` from the blocks of all users; what they counted."""
+    kinds = ("inter", "request", "search")
+    counts: list[dict[str, Any]] = []
+    queries: list[pl.DataFrame] = []
+    for kind in kinds:
+        (folder / f"{stem}.{kind}").write_bytes(atomic.header(tables.TYPES[kind]))
+    for block in blocks:
+        for kind in kinds:
+            with (folder / f"{stem}.{kind}").open("ab") as file:
+                file.write(block[kind])
+        counts.append(pickle.loads(block["counts"]))
+        queries.append(pickle.loads(block["queries"]))
+    distinct = pl.concat(queries).unique("query_id").sort("query_id")
+    atomic.write(distinct, folder / f"{stem}.query", tables.TYPES["query"])
+    return partition.added(counts)
+
+
+def _write_items(path: Path, notes: list[Path], facts: Facts, options: Options, progress: Progress) -> None:
+    """`.item`, sorted by item; notes are read as often as it takes to hold `BUCKET` of them at once."""
+    item = items.numbers(len(facts.known), options.seed)
+
+    def buckets() -> Iterator[pl.DataFrame]:
+        edges = range(0, len(facts.known), BUCKET)
+        for number, first in enumerate(edges):
+            progress(f"writing notes, part {number + 1} of {len(edges)}")
+            pieces = [piece for file in notes for piece in source.notes(file, Problems(skip=True))]
+            inside = [piece.filter(_within(item[piece["note_idx"].to_numpy()], first)) for piece in pieces]
+            yield tables.items(pl.concat(inside).unique("note_idx", keep="first", maintain_order=True), item)
+
+    atomic.write(buckets(), path, tables.TYPES["item"])
+
+
+def _within(item: np.ndarray, first: int) -> pl.Series:
+    return pl.Series((item >= first) & (item < first + BUCKET))
+
+
+def _counted(folder: Path, stem: str) -> dict[str, Any]:
+    """What the written files hold."""
+    events = atomic.read(folder / f"{stem}.inter", ["user_id", "item_id", "source", "split"])
+    searches = atomic.read(folder / f"{stem}.search", ["clicked", "split"])
+    notes = atomic.read(folder / f"{stem}.item", ["item_id"])["item_id"]
     return {
         "events": _tally(events["source"]),
-        "users": _distinct_per_split(events, "user_id"),
-        "items": _distinct_per_split(events, "item_id"),
-        "requests": _tally(requests.filter(source="rec")["split"]),
+        "users": _distinct(events, "user_id"),
+        "items": _distinct(events, "item_id"),
+        "requests": _tally(atomic.read(folder / f"{stem}.request", ["split"])["split"]),
         "searches": _tally(searches["split"]),
         "searches_without_click": searches.filter(pl.col("clicked").list.len() == 0).height,
-        "queries": frames["query"].height,
-        "notes": notes.len(),
-        "items_without_note": events.filter(~pl.col("item_id").is_in(notes.implode()))["item_id"].n_unique(),
-        "exposures": observed.exposures.height,
-        "exposures_merged": observed.merged,
-        "dropped_skewed": {config: counts["skewed"] for config, counts in sorted(observed.dropped.items())},
-        "dropped_empty": {config: counts["empty"] for config, counts in sorted(observed.dropped.items())},
+        "queries": atomic.read(folder / f"{stem}.query", ["query_id"]).height,
+        "notes": len(notes),
+        "items_without_note": events.select("item_id").unique().join(notes.to_frame(), on="item_id", how="anti").height,
     }
 
 
@@ -159,31 +225,13 @@ def _tally(values: pl.Series) -> dict[str, int]:
     return dict(values.value_counts().sort(values.name).iter_rows())
 
 
-def _distinct_per_split(events: pl.DataFrame, column: str) -> dict[str, int]:
+def _distinct(events: pl.DataFrame, column: str) -> dict[str, int]:
     per_split = events.group_by("split").agg(pl.col(column).n_unique()).sort("split")
     return {"all": events[column].n_unique(), **dict(per_split.iter_rows())}
 
 
-def _bounds(requests: pl.DataFrame) -> list[int]:
-    return [int(requests["timestamp"].min()), int(requests["timestamp"].max())]  # type: ignore[arg-type]
-
-
 def _synthetic(folder: Path) -> dict[str, Any] | None:
+    import json
+
     path = folder / SYNTHETIC
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def _require_distinct(ids: pl.Series, what: str) -> None:
-    if ids.is_duplicated().any():
-        twice = ids.filter(ids.is_duplicated()).sort()[0]
-        raise InputError(f"{what}: {twice} occurs twice; is a shard in the folder under two names?")
-
-
-def _require_own(output: Path, source: Path) -> None:
-    """Replacing a folder deletes what it held: refuse unless that is an earlier conversion without the source in it."""
-    if source.resolve().is_relative_to(output.resolve()):
-        raise InputError(f"{output}: the output would replace the source {source}; name another folder.")
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output}: is a file; the output is a folder.")
-    if output.is_dir() and any(output.iterdir()) and not (output / f"{output.absolute().name}.meta.json").is_file():
-        raise InputError(f"{output}: holds something other than a conversion; name another folder.")

@@ -33,13 +33,28 @@ def locate(root: Path) -> dict[str, list[Path]]:
     return {config: files for config, files in found.items() if files}
 
 
-def read(config: str, files: list[Path]) -> pl.DataFrame:
-    """The columns of `NEEDS[config]`: numbers int64, text string, windows and exposures lists; None and NaN are null.
+def read(config, path, problems, users=None) -> pl.DataFrame:
+    frame = (
+        _read_file(path, config)
+        .with_row_index("row")
+        .with_columns(pl.col("row").cast(pl.Int64), file=pl.lit(str(path)))
+    )
+    if users is not None:
+        frame = frame.filter(pl.col("user_idx").is_between(users[0], users[1], closed="left"))
+    return frame
 
-    Raises:
-        InputError: an unreadable file, a column that is missing or of another kind, a row without its id.
-    """
-    return pl.concat(_read_file(path, config) for path in files)
+
+def numbers(path: Path, name: str) -> pl.DataFrame:
+    return (
+        pl.read_parquet(path, columns=[name])
+        .select(pl.col(name).cast(pl.Int64))
+        .with_row_index("row")
+        .with_columns(pl.col("row").cast(pl.Int64))
+    )
+
+
+def notes(path, problems):
+    yield _read_file(path, "notes")
 
 
 def _shards(root: Path, config: str) -> list[Path]:

@@ -1,9 +1,14 @@
-"""The tables that become atomic files, each a pure function of the log; total sort orders make them reproducible."""
+"""The tables that become atomic files, each a pure function of the log of some users, in total orders of their rows."""
+
+import hashlib
 
 import numpy as np
 import polars as pl
 
 from recsys.qilin import text
+from recsys.qilin.items import scatter
+from recsys.qilin.options import Dedup
+from recsys.qilin.timeline import CHANNELS
 
 TYPES: dict[str, dict[str, str]] = {
     "inter": {
@@ -41,6 +46,7 @@ TYPES: dict[str, dict[str, str]] = {
         "taxonomy2": "token",
         "taxonomy3": "token",
         "type": "token",
+        "note_idx": "token",
     },
     "user": {"user_id": "token", "gender": "token", "platform": "token", "age": "token", "location": "token"},
 }
@@ -49,14 +55,18 @@ WINDOW_ID = "w"  # request_id of a click that is known only from a window
 
 
 def interactions(requests: pl.DataFrame, exposures: pl.DataFrame) -> pl.DataFrame:
-    """Every click, after each user's prefix; sorted by user, time, request time, request, position."""
-    clicks = exposures.filter("clicked").join(
-        requests.select("request_id", "user_idx", "source", "split", started="timestamp"), on="request_id"
-    )
-    columns = ["user_idx", "note_idx", "timestamp", "started", "request_id", "source", "split", "position"]
+    """Every click, after each user's prefix; sorted by user, time, start of the request, request, position.
+
+    Columns: user_id, item_id, timestamp, request_id, source, split.
+    """
+    named = requests.with_columns(request_id=_request_id())
+    columns = ["user_idx", "timestamp", "started", "index", "position", "item_id", "request_id", "source", "split"]
+    about = named.select("request", "user_idx", "index", "request_id", "source", "split", started="timestamp")
+    clicks = exposures.filter("clicked").join(about, on="request")
     events = pl.concat([clicks.select(columns), prefixes(requests).select(columns)])
-    named = events.with_columns(user_id=pl.col("user_idx").cast(pl.String), item_id=pl.col("note_idx").cast(pl.String))
-    return named.sort("user_id", "timestamp", "started", "request_id", "position", "item_id")
+    return events.sort("user_idx", "timestamp", "started", "request_id", "position", "item_id").select(
+        "item_id", "timestamp", "request_id", "source", "split", user_id="user_idx"
+    )
 
 
 def prefixes(requests: pl.DataFrame) -> pl.DataFrame:
@@ -64,13 +74,14 @@ def prefixes(requests: pl.DataFrame) -> pl.DataFrame:
 
     Later windows repeat these clicks and the logged ones, so they are not added.
     """
-    first = requests.sort("timestamp", "request_id").unique("user_idx", keep="first", maintain_order=True)
+    first = requests.sort("timestamp", "source", "index").unique("user_idx", keep="first", maintain_order=True)
     length = pl.col("window").list.len().cast(pl.Int64)
     steps = first.with_columns(step=pl.int_ranges(-length, 0)).explode("window", "step", empty_as_null=False)
     return steps.select(
         "user_idx",
+        "index",
         "split",
-        note_idx="window",
+        item_id="window",
         started="timestamp",
         timestamp=pl.col("timestamp") + pl.col("step"),
         request_id=pl.lit(WINDOW_ID),
@@ -79,80 +90,101 @@ def prefixes(requests: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def deduplicated(events: pl.DataFrame, dedup: Dedup) -> pl.DataFrame:
+    """Events without a user's repeated clicks on an item: those next to each other, or all.
+
+    The earliest of them stays: to leave out an earlier one for the sake of a later one would be to know the future.
+    """
+    if dedup == "adjacent":
+        same = (pl.col("user_id") == pl.col("user_id").shift()) & (pl.col("item_id") == pl.col("item_id").shift())
+        return events.filter(~same.fill_null(False))
+    if dedup == "all":
+        return events.unique(["user_id", "item_id"], keep="first", maintain_order=True)
+    return events
+
+
 def recommendation_requests(requests: pl.DataFrame, exposures: pl.DataFrame) -> pl.DataFrame:
-    """Recommendation requests with their candidates in an order that tells nothing; sorted by time, request."""
-    requests = requests.filter(source="rec")
-    shown = requests.join(scattered(requests, exposures), on="request_id")
+    """Targets with their candidates in an order that tells nothing; sorted by user, time, request."""
+    requests = requests.filter("target").sort("user_idx", "timestamp", "index")
+    shown = requests.join(scattered(requests, exposures), on="request", maintain_order="left")
     return shown.select(
-        "request_id",
         "timestamp",
         "split",
         "exposed",
         "position",
         "clicked",
-        user_id=pl.col("user_idx").cast(pl.String),
+        request_id=_request_id(),
+        user_id="user_idx",
         history="window",
-    ).sort("timestamp", "request_id")
-
-
-def searches(requests: pl.DataFrame, exposures: pl.DataFrame, queries: pl.DataFrame) -> pl.DataFrame:
-    """Searches, those without a click included; sorted by user, time, search."""
-    requests = requests.filter(pl.col("source") != "rec").with_columns(text=text.normalise(pl.col("query")))
-    found = requests.join(scattered(requests, exposures), on="request_id").join(queries, on="text", how="left")
-    return found.select(
-        "timestamp",
-        "query_id",
-        "clicked",
-        "split",
-        search_id="request_id",
-        user_id=pl.col("user_idx").cast(pl.String),
-        query_from_type=pl.when(pl.col("query_from_type").is_between(1, 8)).then("query_from_type").otherwise(0),
-    ).sort("user_id", "timestamp", "search_id")
-
-
-def queries(requests: pl.DataFrame) -> pl.DataFrame:
-    """Distinct non-empty query texts: query_id (numbered in the order of the texts), text, query (its characters)."""
-    distinct = requests.select(text=text.normalise(pl.col("query"))).filter(pl.col("text") != "").unique().sort("text")
-    return distinct.select(
-        query_id=pl.format("q{}", pl.int_range(pl.len())), text="text", query=pl.col("text").str.split("")
     )
 
 
-def items(notes: pl.DataFrame) -> pl.DataFrame:
-    """Notes sorted by their number."""
-    return notes.sort("note_idx").select(
-        item_id=pl.col("note_idx").cast(pl.String),
-        title=text.characters(pl.col("note_title")),
-        taxonomy1=text.token(pl.col("taxonomy1_id")),
-        taxonomy2=text.token(pl.col("taxonomy2_id")),
-        taxonomy3=text.token(pl.col("taxonomy3_id")),
-        type="note_type",
+def searches(requests: pl.DataFrame, exposures: pl.DataFrame) -> pl.DataFrame:
+    """Searches, those without a click included; sorted by user, time, search. `text` is the query."""
+    requests = requests.filter(pl.col("source") != "rec").sort("user_idx", "timestamp", "index")
+    requests = requests.with_columns(text=text.normalise(pl.col("query")))
+    found = requests.join(scattered(requests, exposures), on="request", maintain_order="left")
+    return found.select(
+        "timestamp",
+        "clicked",
+        "split",
+        "text",
+        search_id=_request_id(),
+        user_id="user_idx",
+        query_id=query_ids(found["text"]),
+        query_from_type=pl.when(pl.col("query_from_type").is_between(1, 8)).then("query_from_type").otherwise(0),
+    )
+
+
+def query_ids(texts: pl.Series) -> pl.Series:
+    """An id that depends on the text alone (64 bits of its BLAKE2b); "" for a search without words."""
+    distinct = texts.unique().to_list()
+    digests = ["q" + hashlib.blake2b(each.encode(), digest_size=8).hexdigest() if each else "" for each in distinct]
+    return texts.replace_strict(distinct, digests, return_dtype=pl.String).alias("query_id")
+
+
+def queries(found: pl.DataFrame) -> pl.DataFrame:
+    """Distinct query texts, sorted by query_id: query_id, query (its characters)."""
+    distinct = found.select("query_id", "text").filter(pl.col("text") != "").unique().sort("query_id")
+    return distinct.select("query_id", query=text.characters(pl.col("text")))
+
+
+def items(notes: pl.DataFrame, item: np.ndarray) -> pl.DataFrame:
+    """Notes sorted by the number that each has as an item."""
+    return (
+        notes.with_columns(item_id=pl.Series(item[notes["note_idx"].to_numpy()]))
+        .sort("item_id")
+        .select(
+            "item_id",
+            "note_idx",
+            title=text.characters(pl.col("note_title")),
+            taxonomy1=text.token(pl.col("taxonomy1_id")),
+            taxonomy2=text.token(pl.col("taxonomy2_id")),
+            taxonomy3=text.token(pl.col("taxonomy3_id")),
+            type="note_type",
+        )
     )
 
 
 def users(features: pl.DataFrame) -> pl.DataFrame:
     """User features sorted by the user's number."""
     columns = [text.token(pl.col(name)) for name in ("gender", "platform", "age", "location")]
-    return features.sort("user_idx").select(pl.col("user_idx").cast(pl.String).alias("user_id"), *columns)
+    return features.sort("user_idx").select(pl.col("user_idx").alias("user_id"), *columns)
 
 
 def scattered(requests: pl.DataFrame, exposures: pl.DataFrame) -> pl.DataFrame:
     """Per request, which all have exposures: exposed, position (aligned with exposed) and clicked.
 
-    In the order of a hash of (request, note): the delivered order puts clicked notes last, and their numbers were
-    assigned by role.
+    In the order of a hash of (request, item): the delivered order puts clicked notes last.
     """
-    shown = exposures.join(requests.select("request_id", "index"), on="request_id")
-    key = scatter(shown["index"].to_numpy(), shown["note_idx"].to_numpy())
-    ordered = shown.with_columns(key=key).sort("request_id", "key", "note_idx")
-    return ordered.group_by("request_id", maintain_order=True).agg(
-        exposed="note_idx", position="position", clicked=pl.col("note_idx").filter("clicked")
+    shown = exposures.join(requests.select("request", "index"), on="request")
+    key = scatter(shown["index"].to_numpy(), shown["item_id"].to_numpy())
+    ordered = shown.with_columns(key=key).sort("request", "key", "item_id")
+    return ordered.group_by("request", maintain_order=True).agg(
+        exposed="item_id", position="position", clicked=pl.col("item_id").filter("clicked")
     )
 
 
-def scatter(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """A 64-bit hash `[n]` of pairs of integers (SplitMix64's finaliser): the same on every machine and version."""
-    x = first.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + second.astype(np.uint64)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
-    return x ^ (x >> np.uint64(31))
+def _request_id() -> pl.Expr:
+    prefixes = {config: channel.prefix for config, channel in CHANNELS.items()}
+    return pl.col("config").replace_strict(prefixes, return_dtype=pl.String) + pl.col("index").cast(pl.String)

@@ -1,26 +1,20 @@
-"""From one configuration's rows to requests and exposures on one clock: int64 seconds since Qilin's only day began."""
+"""Rows of every configuration → requests and exposures on one clock: int64 seconds since Qilin's only day began."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import polars as pl
 
-from recsys.qilin.schema import REC_DETAILS, SEARCH_DETAILS, WINDOW
+from recsys.qilin.problems import Problems
+from recsys.qilin.schema import EXPOSURE_NEEDS, REC_DETAILS, SEARCH_DETAILS, WINDOW
 
 ORIGIN = 1_732_636_800  # 2024-11-27 00:00 in Beijing, as a Unix epoch in seconds
 DAY = 86_400
 GRACE = 3_600  # a request that began before midnight may go on after it
 SEARCH_OFFSET = 28_800  # search clocks hold Beijing's wall-clock time written as if it were UTC
+ABSURD = 400 * DAY  # farther from the day than any device clock: another unit, not another date
 
-
-def rec_seconds(milliseconds: pl.Expr) -> pl.Expr:
-    """Seconds since `ORIGIN` of a recommendation's `request_timestamp` (true epoch, milliseconds)."""
-    return milliseconds // 1000 - ORIGIN
-
-
-def search_seconds(seconds: pl.Expr) -> pl.Expr:
-    """Seconds since `ORIGIN` of a search's or DQA's `search_timestamp` (Beijing time as if UTC, seconds)."""
-    return seconds - SEARCH_OFFSET - ORIGIN
+Clocks = Literal["reanchor", "drop"]
 
 
 @dataclass(frozen=True)
@@ -32,12 +26,11 @@ class Channel:
     index: str
     details: str
     clock: str
-    seconds: Callable[[pl.Expr], pl.Expr]
 
 
-_REC = Channel("rec", "r", "request_idx", REC_DETAILS, "request_timestamp", rec_seconds)
-_SEARCH = Channel("search", "s", "search_idx", SEARCH_DETAILS, "search_timestamp", search_seconds)
-_DQA = Channel("dqa", "s", "search_idx", SEARCH_DETAILS, "search_timestamp", search_seconds)
+_REC = Channel("rec", "r", "request_idx", REC_DETAILS, "request_timestamp")
+_SEARCH = Channel("search", "s", "search_idx", SEARCH_DETAILS, "search_timestamp")
+_DQA = Channel("dqa", "s", "search_idx", SEARCH_DETAILS, "search_timestamp")
 
 CHANNELS = {
     "recommendation_train": _REC,
@@ -47,85 +40,160 @@ CHANNELS = {
     "dqa": _DQA,
 }
 
+ROWS = pl.Schema(
+    {
+        "config": pl.String,
+        "file": pl.String,
+        "row": pl.Int64,
+        "index": pl.Int64,
+        "user_idx": pl.Int64,
+        "window": pl.List(pl.Int64),
+        "query": pl.String,
+        "query_from_type": pl.Int64,
+        "details": pl.List(pl.Struct(dict.fromkeys(("note_idx", "click", "position", "clock"), pl.Int64))),
+    }
+)
+"""Rows of all configurations in one form; `window` is as delivered, and `clock` holds the configuration's own units."""
+
 
 @dataclass(frozen=True)
 class Log:
     """Requests and what they showed.
 
     Attributes:
-        requests: request_id, index, config, source, user_idx, timestamp (first exposure), window (oldest first),
-            query, query_from_type (both null in recommendation).
-        exposures: request_id, note_idx, clicked, timestamp, position; one row per (request, note).
-        dropped: rows left out because a device clock was wrong ("skewed") or nothing was shown ("empty").
-        merged: exposures that repeated a note within its request.
+        requests: request (a number within this log), index, config, source, user_idx, timestamp (first exposure),
+            window (oldest first), query, query_from_type (both null in recommendation), file, row.
+        exposures: request, note_idx, clicked, timestamp, position; one row per (request, note).
+        counts: what was dropped, moved or merged, of each configuration.
     """
 
     requests: pl.DataFrame
     exposures: pl.DataFrame
-    dropped: dict[str, dict[str, int]]
-    merged: int
+    counts: dict[str, Any]
 
 
-def log(rows: pl.DataFrame, config: str) -> Log:
-    """Requests and exposures of one configuration's rows (as `source.read` returns them)."""
-    channel = CHANNELS[config]
-    rows = rows.with_columns(request_id=pl.format(channel.prefix + "{}", channel.index))
-    shown = explode(rows, channel)
-    times = shown.group_by("request_id").agg(timestamp=pl.col("timestamp").min(), sound=_in_the_day().all())
-    sound = times.filter("sound").drop("sound")
-    kept = shown.join(sound, on="request_id", how="semi")
-    exposures = merge(kept)
-    requests = rows.join(sound, on="request_id").select(
-        "request_id",
-        index=pl.col(channel.index),
-        config=pl.lit(config),
-        source=pl.lit(channel.source),
-        user_idx=pl.col("user_idx"),
-        timestamp=pl.col("timestamp"),
-        window=oldest_first(pl.col(WINDOW)),
-        query=pl.col("query") if "query" in rows.columns else pl.lit(None, pl.String),
-        query_from_type=pl.col("query_from_type") if "query" in rows.columns else pl.lit(None, pl.Int64),
-    )
-    dropped = {"skewed": times.height - sound.height, "empty": rows.height - times.height}
-    return Log(requests, exposures, {config: dropped}, kept.height - exposures.height)
-
-
-def together(logs: Iterable[Log]) -> Log:
-    """All configurations as one log."""
-    parts = list(logs)
-    return Log(
-        pl.concat(part.requests for part in parts),
-        pl.concat(part.exposures for part in parts),
-        {config: counts for part in parts for config, counts in part.dropped.items()},
-        sum(part.merged for part in parts),
+def unified(rows: pl.DataFrame, config: str) -> pl.DataFrame:
+    """One configuration's rows (as `source.read` returns them) in the form of `ROWS`."""
+    channel, searched = CHANNELS[config], "query" in rows.columns
+    fields = zip(EXPOSURE_NEEDS[channel.details], ("note_idx", "click", "position", "clock"), strict=True)
+    element = pl.struct(pl.element().struct[field].alias(name) for field, name in fields)
+    return rows.select(
+        pl.lit(config).alias("config"),
+        "file",
+        "row",
+        pl.col(channel.index).alias("index"),
+        "user_idx",
+        pl.col(WINDOW).alias("window"),
+        pl.col("query") if searched else pl.lit(None, pl.String).alias("query"),
+        pl.col("query_from_type") if searched else pl.lit(None, pl.Int64).alias("query_from_type"),
+        pl.col(channel.details).list.eval(element).alias("details"),
     )
 
 
-def explode(rows: pl.DataFrame, channel: Channel) -> pl.DataFrame:
-    """One row per exposure: request_id, note_idx, clicked, timestamp (null when unknown), position (0 when unknown)."""
-    shown = rows.select("request_id", channel.details).explode(channel.details, empty_as_null=False)
-    return shown.unnest(channel.details).select(
-        "request_id",
-        "note_idx",
-        clicked=(pl.col("click") > 0).fill_null(False),
-        timestamp=channel.seconds(pl.col(channel.clock)),
-        position=pl.col("position").fill_null(0),
+def log(rows: pl.DataFrame, problems: Problems, offset: int = SEARCH_OFFSET, clocks: Clocks = "reanchor") -> Log:
+    """Requests and exposures of rows in the form of `ROWS`: of any number of users, but of each user all rows.
+
+    Args:
+        rows: what was logged.
+        problems: told of requests without a time, and of times in another unit.
+        offset: seconds by which search clocks are ahead of recommendation clocks.
+        clocks: what becomes of requests whose device clock shows another day.
+    """
+    rows = rows.with_row_index("request")
+    shown = _exploded(rows, offset)
+    times = shown.group_by("request").agg(timestamp=pl.col("timestamp").min(), last=pl.col("timestamp").max())
+    requests = rows.drop("details").join(times, on="request", how="left", maintain_order="left")
+    requests = problems.rows(requests, pl.col("timestamp").is_null(), "no time", "none of its exposures has a time.")
+    requests = problems.rows(
+        requests,
+        (pl.col("timestamp") < -ABSURD) | (pl.col("last") > ABSURD),
+        "absurd time",
+        "its time is more than a year from Qilin's day; recommendation has milliseconds, search has seconds.",
     )
+    requests = requests.with_columns(
+        pl.col("window").list.reverse(),  # Qilin delivers windows newest first; every history here runs the other way
+        source=pl.col("config").replace_strict({config: channel.source for config, channel in CHANNELS.items()}),
+    )
+    placed = place(requests, shown, clocks)
+    shown = shown.join(placed.select("request", "shift", started="timestamp"), on="request")
+    shown = shown.with_columns((pl.col("timestamp") + pl.col("shift")).fill_null(pl.col("started")))
+    exposures = merge(shown)
+    counts: dict[str, Any] = {
+        "dropped_skewed": _per_config(requests.join(placed, on="request", how="anti")),
+        "reanchored": _per_config(placed.filter(pl.col("shift") != 0)),
+        "exposures_merged": shown.height - exposures.height,
+    }
+    return Log(placed.drop("last", "shift"), exposures, counts)
+
+
+def place(requests: pl.DataFrame, shown: pl.DataFrame, clocks: Clocks) -> pl.DataFrame:
+    """Requests on the day, with `shift`, the seconds that were added to their times.
+
+    A device whose clock shows another day is taken to be wrong by whole days, as those in the release are: its request
+    moves to the same time of Qilin's day. It is dropped if it does not fit in there, if the notes of its window were
+    mostly clicked after it, or if no request is to be moved.
+
+    Args:
+        requests: request, user_idx, timestamp, last, window.
+        shown: request, note_idx, clicked, timestamp.
+        clocks: whether requests may be moved.
+    """
+    day = pl.col("timestamp").floordiv(DAY) * DAY
+    shift = pl.when(_in_the_day("timestamp") & _in_the_day("last")).then(0).otherwise(-day)
+    requests = requests.with_columns(shift=shift)
+    moved = requests.filter(pl.col("shift") != 0)
+    if moved.is_empty():
+        return requests.filter(_in_the_day("timestamp") & _in_the_day("last"))
+    requests = requests.with_columns(pl.col("timestamp", "last") + pl.col("shift"))
+    fits = _in_the_day("timestamp") & _in_the_day("last") & (pl.lit(clocks == "reanchor") | (pl.col("shift") == 0))
+    requests = requests.filter(fits)
+    return requests.join(_contradicted(requests, shown), on="request", how="anti", maintain_order="left")
 
 
 def merge(exposures: pl.DataFrame) -> pl.DataFrame:
     """One row per (request, note): clicked if ever, at the first click or else the first showing, best position."""
-    return exposures.group_by("request_id", "note_idx").agg(
+    pair = ["request", "note_idx"]
+    once = exposures.select("request", "note_idx", "clicked", "timestamp", "position")
+    repeated = once.filter((pl.col("request").cast(pl.Int64) * (1 << 32) + pl.col("note_idx")).is_duplicated())
+    merged = repeated.group_by(pair).agg(
         pl.col("clicked").any(),
         timestamp=pl.coalesce(pl.col("timestamp").filter("clicked").min(), pl.col("timestamp").min()),
         position=pl.col("position").min(),
     )
+    return pl.concat([once.join(merged, on=pair, how="anti"), merged])
 
 
-def oldest_first(window: pl.Expr) -> pl.Expr:
-    """Qilin delivers windows newest first; every history here runs the other way."""
-    return window.list.reverse()
+def _exploded(rows: pl.DataFrame, offset: int) -> pl.DataFrame:
+    """One row per exposure: request, note_idx, clicked, timestamp (null when unknown), position (0 when unknown)."""
+    shown = rows.select("request", "config", "details").explode("details", empty_as_null=False).unnest("details")
+    recommended = pl.col("config").is_in([config for config, channel in CHANNELS.items() if channel is _REC])
+    seconds = pl.when(recommended).then(pl.col("clock") // 1000).otherwise(pl.col("clock") - offset) - ORIGIN
+    return shown.select(
+        "request",
+        "note_idx",
+        clicked=(pl.col("click") > 0).fill_null(False),
+        timestamp=seconds,
+        position=pl.col("position").fill_null(0),
+    )
 
 
-def _in_the_day() -> pl.Expr:
-    return pl.col("timestamp").is_between(0, DAY + GRACE, closed="left").fill_null(False)
+def _contradicted(requests: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
+    """Moved requests of whose window more than half of the notes that the user clicked elsewhere were clicked later."""
+    moved = requests.filter(pl.col("shift") != 0)
+    owners = requests.join(moved.select("user_idx").unique(), on="user_idx", how="semi")
+    clicks = shown.filter("clicked").join(
+        owners.select("user_idx", "shift", elsewhere="request"), left_on="request", right_on="elsewhere", coalesce=False
+    )
+    clicks = clicks.select("user_idx", "note_idx", "elsewhere", clicked_at=pl.col("timestamp") + pl.col("shift"))
+    held = moved.select("request", "user_idx", "timestamp", note_idx="window").explode("note_idx", empty_as_null=False)
+    known = held.join(clicks, on=["user_idx", "note_idx"]).filter(pl.col("elsewhere") != pl.col("request"))
+    first = known.group_by("request", "note_idx").agg(later=pl.col("clicked_at").min() >= pl.col("timestamp").first())
+    return first.group_by("request").agg(pl.col("later").mean()).filter(pl.col("later") > 0.5).select("request")
+
+
+def _in_the_day(name: str) -> pl.Expr:
+    return pl.col(name).is_between(0, DAY + GRACE, closed="left")
+
+
+def _per_config(frame: pl.DataFrame) -> dict[str, int]:
+    return dict(frame["config"].value_counts().sort("config").iter_rows())

@@ -2,6 +2,7 @@ import hashlib
 import json
 import random
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -9,19 +10,34 @@ from qilin_tiny import rec, search, shown, tiny, write_config
 
 from recsys.atomic import read, read_header
 from recsys.errors import InputError
-from recsys.qilin import convert
+from recsys.qilin import Options, convert
+from recsys.qilin.schema import WINDOW
 from recsys.qilin.tables import TYPES
 
 
 @pytest.fixture
 def table(raw, tmp_path):
-    """Rows of one atomic file of the converted tiny Qilin."""
+    """Rows of one atomic file of the converted tiny Qilin, with the notes' own numbers where items stand."""
 
-    def rows(kind, **replaced):
-        convert(raw(**replaced), tmp_path / "qilin")
-        return read(tmp_path / "qilin" / f"qilin.{kind}")
+    def rows(kind, options=Options(), **replaced):
+        convert(raw(**replaced), tmp_path / "qilin", options)
+        return with_notes(tmp_path / "qilin", kind)
 
     return rows
+
+
+def with_notes(folder, kind):
+    notes = dict(read(folder / f"{folder.name}.item", ["item_id", "note_idx"]).iter_rows())
+    frame = read(folder / f"{folder.name}.{kind}")
+    single = [name for name in ("item_id",) if name in frame.columns]
+    lists = [name for name in ("history", "exposed", "clicked") if name in frame.columns]
+    return frame.with_columns(
+        pl.col(single).replace_strict(notes, default="?"),
+        *(
+            pl.Series(name, [[notes.get(i, "?") for i in row] for row in frame[name]], pl.List(pl.String))
+            for name in lists
+        ),
+    )
 
 
 def test_interactions_by_hand(table):
@@ -57,22 +73,32 @@ def test_requests_by_hand(table):
 
 
 def test_searches_and_queries_by_hand(table, tmp_path):
+    ids = {text: query_id(text) for text in ("ABc", "ab", "为什么?")}
     assert table("search").rows() == [
-        ("s2", "0", 900, "q2", "8", [], "train"),
-        ("s0", "0", 1500, "q1", "2", ["20"], "train"),
-        ("s1", "1", 79_500, "q0", "0", ["22"], "test"),
+        ("s2", "0", 900, ids["为什么?"], "8", [], "train"),
+        ("s0", "0", 1500, ids["ab"], "2", ["20"], "train"),
+        ("s1", "1", 79_500, ids["ABc"], "0", ["22"], "test"),
     ]
-    assert read(tmp_path / "qilin" / "qilin.query").rows() == [
-        ("q0", ["A", "B", "c"]),
-        ("q1", ["a", "b"]),
-        ("q2", ["为", "什", "么", "?"]),
-    ]
+    queries = read(tmp_path / "qilin" / "qilin.query")
+    assert queries["query_id"].is_sorted()
+    assert dict(queries.iter_rows()) == {
+        ids["ABc"]: ["A", "B", "c"],
+        ids["ab"]: ["a", "b"],
+        ids["为什么?"]: list("为什么?"),
+    }
 
 
-def test_items_and_users_by_hand(table, tmp_path):
-    items = table("item")
-    assert items.height == 24
-    assert items.row(0) == ("0", list("title0"), "", "", "", "1")
+def query_id(text: str) -> str:
+    return "q" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def test_items_and_users_by_hand(raw, tmp_path):
+    convert(raw(), tmp_path / "qilin")
+    items = read(tmp_path / "qilin" / "qilin.item")
+    assert items["item_id"].to_list() == [str(i) for i in range(24)]
+    assert sorted(items["note_idx"], key=int) == [str(i) for i in range(24)]
+    assert items["note_idx"].to_list() != items["item_id"].to_list()
+    assert items.filter(note_idx="7").drop("item_id").row(0) == (list("title7"), "", "", "", "1", "7")
     assert read(tmp_path / "qilin" / "qilin.user").rows() == [
         ("0", "female", "", "", "Hong_Kong_Tsuen_Wan"),
         ("1", "female", "", "", "Hong_Kong_Tsuen_Wan"),
@@ -83,7 +109,7 @@ def test_texts_survive(table):
     titles = ["\tＱ&A\n第1篇\r\n 🥹‼️", '"quoted" — 100%', "\u3000 \u2028", None, "🇲🇾KL\x00的"]
     notes = [{"note_idx": i, "note_title": title, "taxonomy1_id": "a\tb"} for i, title in enumerate(titles)]
     items = table("item", notes=notes)
-    assert ["".join(title) for title in items["title"].to_list()] == [
+    assert ["".join(title) for title in items.sort("note_idx")["title"].to_list()] == [
         "Q&A第1篇🥹!!️",
         "'quoted'—100%",
         "",
@@ -95,7 +121,11 @@ def test_texts_survive(table):
 
 def test_a_search_without_words_has_no_query(table):
     blank = [search(0, 0, None, [shown(20, 1500, click=1)]), search(5, 0, " \t", [shown(20, 1600, click=1)])]
-    assert table("search", search_train=blank).filter(split="train")["query_id"].to_list() == ["q1", "", ""]
+    assert table("search", search_train=blank).filter(split="train")["query_id"].to_list() == [
+        query_id("为什么?"),
+        "",
+        "",
+    ]
 
 
 def test_repeated_exposures_are_one_click_and_one_candidate(table):
@@ -105,10 +135,15 @@ def test_repeated_exposures_are_one_click_and_one_candidate(table):
     assert row["clicked"] == ["15"]
 
 
-def test_a_skewed_clock_is_dropped_and_counted(raw, tmp_path):
-    rows = [*tiny()["recommendation_train"], rec(9, 7, [shown(1, -3 * 86_400, click=1)], (1, 2))]
+def test_skewed_clocks_are_moved_or_dropped_and_counted(raw, tmp_path):
+    rows = [*tiny()["recommendation_train"], rec(9, 7, [shown(1, 1500 - 3 * 86_400, click=1)], (1, 2))]
     meta = convert(raw(recommendation_train=rows), tmp_path / "qilin")
-    assert meta["counts"]["dropped_skewed"]["recommendation_train"] == 1
+    assert meta["counts"]["reanchored"] == {"recommendation_train": 1}
+    events = read(tmp_path / "qilin" / "qilin.inter").filter(user_id="7", request_id="r9")
+    assert events["timestamp"].to_list() == [1500]
+
+    meta = convert(raw(recommendation_train=rows), tmp_path / "qilin", Options(clocks="drop"))
+    assert meta["counts"]["dropped_skewed"] == {"recommendation_train": 1}
     assert "7" not in read(tmp_path / "qilin" / "qilin.inter")["user_id"]
     assert "r9" not in read(tmp_path / "qilin" / "qilin.request")["request_id"]
 
@@ -119,9 +154,8 @@ def test_equal_numbers_of_a_request_and_a_search_stay_apart(table):
 
 
 def test_candidates_tell_nothing_by_their_order(table):
-    notes = list(range(100, 120))
     requests = [
-        rec(i, 0, [shown(n, 1000 + i, click=int(n >= 115), position=n - 99) for n in notes]) for i in range(3, 203)
+        rec(i, 0, [shown(n, 1000 + i, click=int(n >= 15), position=n + 1) for n in range(20)]) for i in range(3, 203)
     ]
     rows = table("request", recommendation_train=requests).filter(split="train").rows(named=True)
     places = [place for row in rows for place, note in enumerate(row["exposed"]) if note in row["clicked"]]
@@ -129,11 +163,15 @@ def test_candidates_tell_nothing_by_their_order(table):
     assert len({tuple(row["exposed"]) for row in rows}) == len(rows)
 
 
-def test_the_order_is_that_of_a_known_hash(table):
+def test_the_orders_are_those_of_a_known_hash(raw, tmp_path):
     requests = [rec(i, 0, [shown(n, 1000 + i, click=1) for n in range(6)]) for i in (3, 4)]
-    exposed = table("request", recommendation_train=requests)["exposed"].to_list()
-    for request, notes in zip((3, 4), exposed, strict=False):
-        assert notes == sorted(map(str, range(6)), key=lambda note: splitmix(request, int(note)))
+    convert(raw(recommendation_train=requests), tmp_path / "qilin", Options(seed=5))
+    numbering = sorted(range(24), key=lambda note: splitmix(5 + 1, note))
+    assert read(tmp_path / "qilin" / "qilin.item")["note_idx"].to_list() == [str(note) for note in numbering]
+    items = [numbering.index(note) for note in range(6)]
+    exposed = read(tmp_path / "qilin" / "qilin.request").filter(user_id="0")["exposed"].to_list()
+    for request, shown_items in zip((3, 4), exposed, strict=True):
+        assert shown_items == [str(i) for i in sorted(items, key=lambda item: splitmix(request, item))]
 
 
 def splitmix(first: int, second: int) -> int:
@@ -183,27 +221,53 @@ def test_headers_and_meta(raw, tmp_path):
     assert meta["counts"]["events"] == {"rec": 4, "search": 2, "window": 6}
     assert meta["counts"]["requests"] == {"train": 1, "valid": 1, "test": 1}
     assert meta["counts"]["searches_without_click"] == 1
-    assert "reading notes" in steps
+    assert meta["options"] == vars(Options())
+    assert "looking at all users" in steps
 
 
-def test_clicks_on_unknown_notes_are_counted(raw, tmp_path):
+def test_an_excerpt_of_the_notes_is_none_of_the_clicks_business(raw, tmp_path):
     meta = convert(raw(notes=[{"note_idx": 12, "note_title": "x"}]), tmp_path / "out")
     assert meta["counts"]["items_without_note"] == 10  # of the eleven in .inter
+
+
+def test_a_click_beyond_the_notes_is_named_or_left_out(raw, tmp_path):
+    rows = [*tiny()["search_train"], search(7, 0, "c", [shown(24, 1600, click=1), shown(20, 1600)], (1,))]
+    root = raw(search_train=rows)
+    with pytest.raises(InputError, match=r"search_train.*row 1 .*note_idx 24 is none of the 24 notes.*skip"):
+        convert(root, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    meta = convert(root, tmp_path / "out", Options(on_error="skip"))
+    assert meta["counts"]["bad_rows_left_out"] == {"unknown note": 1}
+    assert read(tmp_path / "out" / "out.search").filter(search_id="s7")["clicked"].to_list() == [[]]
+
+
+@pytest.mark.parametrize("config", ["recommendation_train", "search_test"])
+def test_a_request_id_that_occurs_twice_is_named_or_left_out(raw, tmp_path, config):
+    first = tiny()[config][0]
+    index = "request_idx" if config.startswith("rec") else "search_idx"
+    again = first | {"user_idx": 1, WINDOW: [7]}
+    root = raw(**{config: [*tiny()[config], again]})
+    row = len(tiny()[config])
+    with pytest.raises(InputError, match=rf"{config}.*row {row} .*{index} {first[index]} occurs before, in row 0 of"):
+        convert(root, tmp_path / "out")
+    meta = convert(root, tmp_path / "out", Options(on_error="skip"))
+    assert meta["counts"]["bad_rows_left_out"] == {"request twice": 1}
+    assert meta["sha256"]["out.request"] == convert(raw(), tmp_path / "out")["sha256"]["out.request"]
 
 
 def test_an_empty_split_leaves_nothing(raw, tmp_path):
     late = [rec(2, 1, [shown(14, 100_000, click=1)])]
     root = raw(recommendation_test=late)
     with pytest.raises(InputError, match="test split"):
-        convert(root, tmp_path / "out")
+        convert(root, tmp_path / "out", Options(clocks="drop"))
     assert list(tmp_path.iterdir()) == [root]
 
 
 def test_an_earlier_conversion_is_replaced_and_nothing_else(raw, tmp_path):
     root, output = raw(), tmp_path / "out"
-    first = convert(root, output)
+    convert(root, output)
     (output / "stale").touch()
-    assert convert(root, output) == first
+    convert(root, output, Options(seed=1))
     assert not (output / "stale").exists()
 
     precious = tmp_path / "home"

@@ -147,7 +147,7 @@ def test_windows_are_newest_first(made):
 
 def test_some_clocks_are_wrong_and_some_notes_are_lost(made):
     meta = convert(made / "raw" / "with", made / "with")
-    assert sum(meta["counts"]["dropped_skewed"].values()) > 0
+    assert sum(meta["counts"]["reanchored"].values()) > 0
     assert meta["counts"]["exposures_merged"] > 0
     assert meta["synthetic"] == {"users": USERS, "seed": 0, "influence": 0.6}
 

@@ -1,0 +1,186 @@
+"""What is computed from the rows of some users, wherever it runs: pure functions, from rows to bytes that add up.
+
+A conversion goes over the users twice (three times with `min_count`): the first time to learn what only all of them can
+tell, the last time to write. A *block* is what one partition yields: a name → bytes.
+"""
+
+import pickle
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from recsys import atomic
+from recsys.qilin import protocol, tables
+from recsys.qilin.items import exist, numbers, renumbered
+from recsys.qilin.options import Options
+from recsys.qilin.problems import Problems
+from recsys.qilin.protocol import Cuts
+from recsys.qilin.timeline import SEARCH_OFFSET, Log, log
+
+Block = dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What all partitions must agree on.
+
+    Attributes:
+        known: mask of the notes that exist; clicks on others are left out. Items have as many numbers.
+        cuts: when validation and test begin.
+        frequent: items with at least `min_count` training clicks; None if every item is kept.
+        twice: rows that repeat the id of another (file, row).
+    """
+
+    known: np.ndarray
+    cuts: Cuts
+    frequent: frozenset[int] | None = None
+    twice: frozenset[tuple[str, int]] = frozenset()
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a first look at some users finds.
+
+    Attributes:
+        starts: numbers `n` of recommendation requests by config and timestamp.
+        ids: channel and index of every request.
+        shown: number of exposures and window entries; `unknown`: of those on notes that do not exist.
+        highest: largest note number met.
+        example: file, row and note of the first one that does not exist.
+        problems: what was wrong with rows.
+    """
+
+    starts: pl.DataFrame
+    ids: pl.DataFrame
+    shown: int
+    unknown: int
+    highest: int
+    example: tuple[str, int, int] | None
+    problems: dict[str, int] = field(default_factory=dict)
+
+
+def survey(rows: pl.DataFrame, options: Options, known: np.ndarray) -> Block:
+    """A `Survey` of the users in `rows`, in `timeline.ROWS` form; `known` is a mask of the notes that exist."""
+    problems = Problems(skip=options.on_error == "skip")
+    found = log(rows, problems, _offset(options), options.clocks)
+    recommended = found.requests.filter(source="rec")
+    window = found.requests.select("file", "row", note_idx="window").explode("note_idx", empty_as_null=False)
+    shown = found.exposures.join(found.requests.select("request", "file", "row"), on="request")
+    notes = pl.concat([shown.select("file", "row", "note_idx"), window])
+    unknown = notes.filter(~exist(notes["note_idx"], known))
+    example = unknown.sort("file", "row", "note_idx").row(0) if unknown.height else None
+    made = Survey(
+        starts=recommended.group_by("config", "timestamp").agg(n=pl.len()),
+        ids=rows.select(channel=pl.col("config").str.starts_with("rec"), index="index"),
+        shown=notes.height,
+        unknown=unknown.height,
+        highest=int(notes["note_idx"].max() or 0),  # type: ignore[arg-type]
+        example=example,
+        problems=problems.counts,
+    )
+    return {"survey": pickle.dumps(made)}
+
+
+def merged(blocks: Iterable[Block]) -> Survey:
+    """The survey of all users."""
+    parts: list[Survey] = [pickle.loads(block["survey"]) for block in blocks]
+    starts = pl.concat(part.starts for part in parts).group_by("config", "timestamp").agg(pl.col("n").sum())
+    return Survey(
+        starts=starts,
+        ids=pl.concat(part.ids for part in parts),
+        shown=sum(part.shown for part in parts),
+        unknown=sum(part.unknown for part in parts),
+        highest=max((part.highest for part in parts), default=0),
+        example=min((part.example for part in parts if part.example), default=None),
+        problems=added(part.problems for part in parts),
+    )
+
+
+def item_counts(rows: pl.DataFrame, options: Options, facts: Facts) -> Block:
+    """Training clicks of each item: what `min_count` is about."""
+    requests, exposures, _ = _renumbered(rows, options, facts)
+    events = tables.deduplicated(tables.interactions(requests, exposures), options.dedup)
+    counted = events.filter(split="train").group_by("item_id").agg(n=pl.len())
+    return {"items": pickle.dumps(counted)}
+
+
+def frequent(blocks: Iterable[Block], min_count: int) -> frozenset[int]:
+    """Items with at least `min_count` training clicks."""
+    counted = pl.concat(pickle.loads(block["items"]) for block in blocks).group_by("item_id").agg(pl.col("n").sum())
+    return frozenset(counted.filter(pl.col("n") >= min_count)["item_id"].to_list())
+
+
+def convert(rows: pl.DataFrame, options: Options, facts: Facts) -> Block:
+    """The lines of `.inter`, `.request` and `.search` for the users in `rows`, their queries, and counts."""
+    requests, exposures, counts = _renumbered(rows, options, facts)
+    events = tables.interactions(requests, exposures)
+    once = tables.deduplicated(events, options.dedup)
+    kept = once if facts.frequent is None else once.filter(pl.col("item_id").is_in(list(facts.frequent)))
+    asked = tables.recommendation_requests(requests, exposures)
+    searched = tables.searches(requests, exposures)
+    counts |= {
+        "own_clicks_in_window": _own_clicks(requests, exposures),
+        "requests_left_out_by_the_split": requests.filter((pl.col("source") == "rec") & ~pl.col("target")).height,
+        "repeated_clicks_left_out": events.height - once.height,
+        "clicks_on_rare_items_left_out": once.height - kept.height,
+    }
+    return {
+        "inter": atomic.lines(kept, tables.TYPES["inter"]),
+        "request": atomic.lines(asked, tables.TYPES["request"]),
+        "search": atomic.lines(searched, tables.TYPES["search"]),
+        "queries": pickle.dumps(tables.queries(searched)),
+        "counts": pickle.dumps(counts),
+    }
+
+
+def added(counts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Nested counts, summed; keys in the order of their names."""
+    total: dict[str, Any] = {}
+    for count in counts:
+        for name, value in count.items():
+            total[name] = added([total.get(name, {}), value]) if isinstance(value, dict) else total.get(name, 0) + value
+    return dict(sorted(total.items()))
+
+
+def _renumbered(
+    rows: pl.DataFrame, options: Options, facts: Facts
+) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
+    """Requests with their splits, exposures, both with items instead of notes, and counts."""
+    if facts.twice:
+        pair = pl.struct("file", "row")
+        twice = [{"file": file, "row": row} for file, row in facts.twice]
+        rows = rows.filter(~pair.is_in(twice))
+    found = _known(log(rows, Problems(skip=True), _offset(options), options.clocks), facts.known)
+    item = numbers(len(facts.known), options.seed)
+    requests = found.requests.with_columns(renumbered(found.requests["window"], item))
+    exposures = found.exposures.with_columns(item_id=renumbered(found.exposures["note_idx"], item)).drop("note_idx")
+    return protocol.assign(requests, options.split, facts.cuts), exposures, dict(found.counts)
+
+
+def _known(found: Log, known: np.ndarray) -> Log:
+    """The log without notes that do not exist, and without requests that then showed nothing."""
+    window = found.requests.select("request", note_idx="window").explode("note_idx", empty_as_null=False)
+    if known.all() and max(window["note_idx"].max() or 0, found.exposures["note_idx"].max() or 0) < len(known):  # type: ignore[type-var, operator]
+        return found
+    exposures = found.exposures.filter(exist(found.exposures["note_idx"], known))
+    window = window.filter(exist(window["note_idx"], known))
+    windows = window.group_by("request", maintain_order=True).agg(window="note_idx")
+    requests = found.requests.join(
+        exposures.select("request").unique(), on="request", how="semi", maintain_order="left"
+    )
+    requests = requests.drop("window").join(windows, on="request", how="left", maintain_order="left")
+    return Log(requests.with_columns(pl.col("window").fill_null([])), exposures, found.counts)
+
+
+def _own_clicks(requests: pl.DataFrame, exposures: pl.DataFrame) -> dict[str, int]:
+    """Clicked items that stood in the window of their own request, by source."""
+    held = requests.select("request", "source", item_id="window").explode("item_id", empty_as_null=False).unique()
+    met = held.join(exposures.filter("clicked"), on=["request", "item_id"])
+    return dict(met["source"].value_counts().sort("source").iter_rows())
+
+
+def _offset(options: Options) -> int:
+    return SEARCH_OFFSET if options.search_offset is None else options.search_offset
