@@ -4,8 +4,9 @@ import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -27,6 +28,7 @@ EXCERPT = 0.5  # a share of unknown notes above this means that `notes` is an ex
 SYNTHETIC = "synthetic.json"  # lies beside the configurations of a synthesized Qilin and says how it was made
 
 Progress = Callable[[str], None]
+EngineName = Literal["local", "ray", "spark"]
 
 
 def convert(
@@ -34,18 +36,20 @@ def convert(
     output: Path,
     options: Options = Options(),  # noqa: B008 (frozen)
     *,
+    engine: EngineName = "local",
     partitions: int | None = None,
     progress: Progress = lambda _: None,
 ) -> dict[str, Any]:
     """Convert the Qilin in `folder` to the atomic files `output/<output's name>.*`; return their meta.
 
     An earlier conversion in `output` is replaced, unless it is of the same files with the same options: then nothing is
-    done. `folder` is only read. Any order of rows and any number of partitions gives the same files.
+    done. `folder` is only read. Any order of rows, any number of partitions and every engine gives the same files.
 
     Args:
         folder: holds `<configuration>/*.parquet`, or `data/<configuration>/*.parquet`.
         output: folder to write, all or nothing.
         options: choices that change what is written.
+        engine: what runs the work on users: this process, or Ray or Spark, on as many machines as they have.
         partitions: number of parts in which users are gone through; memory shrinks with it.
         progress: called with a short line before each step.
 
@@ -61,19 +65,19 @@ def convert(
         return meta
     problems = Problems(skip=options.on_error == "skip")
     known = _known_notes(files["notes"], problems, progress)
-    engine = local.engine(files, _bounds(files, partitions), progress)
+    run = _engine(engine, files, _bounds(files, partitions), progress)
 
     progress("looking at all users")
-    survey = partition.merged(engine(partial(partition.survey, options=options, known=known), problems))
+    survey = partition.merged(run(partial(partition.survey, options=options, known=known), problems))
     seen = Problems(skip=True)  # bad rows have been refused or counted by now
     facts = settle(survey, files, options, known, problems)
     if options.min_count > 1:
         progress("counting clicks on items")
-        counted = engine(partial(partition.item_counts, options=options, facts=facts), seen)
+        counted = run(partial(partition.item_counts, options=options, facts=facts), seen)
         facts = replace(facts, frequent=partition.frequent(counted, options.min_count))
     with written.replaced() as (new, stem):
         progress("writing clicks, requests and searches")
-        counts = _write_users(new, stem, engine(partial(partition.convert, options=options, facts=facts), seen))
+        counts = _write_users(new, stem, run(partial(partition.convert, options=options, facts=facts), seen))
         _write_items(new / f"{stem}.item", files["notes"], facts, options, progress)
         if "user_feat" in files:
             features = pl.concat(source.read("user_feat", path, problems) for path in files["user_feat"])
@@ -116,6 +120,13 @@ def settle(
         problems.found(sentence, "unknown note", survey.unknown)
     cuts = protocol.cuts(survey.starts, options.split, options.valid_fraction, options.test_fraction)
     return Facts(known, cuts, twice=twice)
+
+
+def _engine(name: EngineName, files: dict[str, list[Path]], bounds: list[int], progress: Progress) -> Engine:
+    if name == "local":
+        return local.engine(files, bounds, progress)
+    made: Engine = import_module(f"recsys.qilin.engines.{name}").engine(files, bounds)
+    return made
 
 
 def _bounds(files: dict[str, list[Path]], partitions: int | None) -> list[int]:
