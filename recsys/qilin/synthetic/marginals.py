@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from recsys.qilin.release import ROWS
 from recsys.qilin.schema import REC_DETAILS, SEARCH_DETAILS, WINDOW
 from recsys.qilin.timeline import DAY, GRACE, ORIGIN, SEARCH_OFFSET
 
@@ -17,8 +18,8 @@ REC, SEARCH = ("recommendation_train", "recommendation_test"), ("search_train", 
 # Qilin's paper (arXiv 2503.00501), its release's row counts and qrels, and public measurements of its files.
 # Shares, but for means and medians.
 PUBLISHED: dict[str, float] = {
-    **{"recommendation_train": 83_437, "recommendation_test": 11_115, "search_train": 44_024, "search_test": 6_192},
-    **{"dqa": 6_972, "users": 15_482, "notes": 1_983_938},
+    **{config: ROWS[config] for config in (*REC, *SEARCH)},
+    **{"users": ROWS["user_feat"], "notes": ROWS["notes"]},
     **{"clicks per request R": 3.67, "clicks per request R, test": 4.020, "clicks per request S": 3.88},
     **{"clicks per request S, test": 4.457, "clicks per request dqa": 2.77, "dqa without click": 0.137},
     **{"one click R, test": 0.305, "two clicks R, test": 0.201, "three clicks R, test": 0.141},

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys.qilin.protocol import SEARCH_TEST_START
+from recsys.qilin.release import ROWS
 from recsys.qilin.synthetic import choices, exposures, phrases
 from recsys.qilin.synthetic.catalogue import FOUND, HEAD, PAST, TAIL, Catalogue, catalogue
 from recsys.qilin.synthetic.choices import Browsing, Preferences
@@ -21,9 +22,9 @@ from recsys.qilin.synthetic.log import (
 from recsys.qilin.synthetic.profile import PUBLISHED
 from recsys.qilin.synthetic.visits import Counts, Visits, visits
 
-USERS, NOTES, TOPICS = 15_482, 1_983_938, 300
-TRAIN, TEST = 83_437, 11_115
-COUNTS = Counts(rec=TRAIN + TEST, search_before=44_024, search_after=6_192, dqa=6_972)
+USERS, NOTES, TOPICS = ROWS["user_feat"], ROWS["notes"], 300
+TRAIN, TEST = ROWS["recommendation_train"], ROWS["recommendation_test"]
+COUNTS = Counts(rec=TRAIN + TEST, search_before=ROWS["search_train"], search_after=ROWS["search_test"], dqa=ROWS["dqa"])
 SKEWED = 0.005  # share of users whose device clock is days behind
 _FUZZ = 2_700  # seconds over which the cut of the recommendation requests is blurred
 _UNLOGGED = 0.43  # clicks elsewhere in the app for each logged one
