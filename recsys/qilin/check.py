@@ -13,7 +13,7 @@ from recsys.qilin.convert import SYNTHETIC
 from recsys.qilin.findings import Finding
 from recsys.qilin.schema import EXPOSURE_NEEDS, NEEDS, WINDOW
 from recsys.qilin.source import locate
-from recsys.qilin.timeline import CHANNELS, SEARCH_OFFSET
+from recsys.qilin.timeline import CHANNELS, SEARCH_OFFSET, seconds
 
 _CONFIGS = pl.Enum(list(CHANNELS))
 
@@ -119,9 +119,9 @@ def _read(path: Path, config: str, first: int) -> tuple[pl.DataFrame, pl.DataFra
     )
     shown = frame.select("config", "request", channel.details).drop_nulls()
     shown = shown.explode(channel.details, empty_as_null=False).unnest(channel.details)
-    numbers = [pl.col(name).cast(pl.Int64, strict=False) for name in ("note_idx", "click", "position", channel.clock)]
-    shown = shown.select("config", "request", *numbers)
-    return requests, shown.with_columns(timestamp=channel.seconds(pl.col(channel.clock))).drop(channel.clock)
+    numbers = [pl.col(name).cast(pl.Int64, strict=False) for name in ("note_idx", "click", "position")]
+    clock_ = pl.col(channel.clock).cast(pl.Int64, strict=False)
+    return requests, shown.select("config", "request", *numbers, timestamp=seconds(channel, clock_))
 
 
 def _features(paths: list[Path], config: str, number: str) -> Features:

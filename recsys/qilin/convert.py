@@ -14,6 +14,7 @@ import polars as pl
 from recsys import atomic
 from recsys.errors import InputError
 from recsys.qilin import items, partition, protocol, source, tables
+from recsys.qilin.clock import calibrate
 from recsys.qilin.engines import Engine, local
 from recsys.qilin.folder import Folder, require_own
 from recsys.qilin.options import Options
@@ -69,6 +70,9 @@ def convert(
 
     progress("looking at all users")
     survey = partition.merged(run(partial(partition.survey, options=options, known=known), problems))
+    calibration = calibrate(survey.clock)
+    if calibration.verdict == "contradicted" and options.search_offset is None:
+        raise InputError(f"{folder}: {calibration.sentence()}")
     seen = Problems(skip=True)  # bad rows have been refused or counted by now
     facts = settle(survey, files, options, known, problems)
     if options.min_count > 1:
@@ -93,6 +97,7 @@ def convert(
                 "time_origin": ORIGIN,
                 "time_unit": "s",
                 "search_offset": SEARCH_OFFSET if options.search_offset is None else options.search_offset,
+                "clock": {"verdict": calibration.verdict, "evidence": calibration.sentence()},
                 "day": [0, DAY + GRACE],
                 "item_numbers": len(facts.known),
                 "split": {"valid_start": facts.cuts.valid, "test_start": facts.cuts.test},
