@@ -11,7 +11,8 @@ from recsys.atomic import write
 from recsys.errors import InputError
 from recsys.files import atomic_folder, sha256
 from recsys.qilin import protocol, tables
-from recsys.qilin.source import locate, read
+from recsys.qilin.problems import Problems
+from recsys.qilin.source import locate, notes, read
 from recsys.qilin.timeline import CHANNELS, DAY, GRACE, ORIGIN, SEARCH_OFFSET, Log, log, together
 
 FORMAT = 1
@@ -87,7 +88,7 @@ def _observe(files: dict[str, list[Path]], progress: Callable[[str], None]) -> L
     logs = []
     for config in (config for config in CHANNELS if config in files):
         progress(f"reading {config}")
-        logs.append(log(read(config, files[config]), config))
+        logs.append(log(pl.concat(read(config, path, Problems()) for path in files[config]), config))
     observed = together(logs)
     _require_distinct(observed.requests["request_id"], "request_idx (r) or search_idx (s)")
     return observed
@@ -105,10 +106,10 @@ def _frames(
         "query": queries,
     }
     progress("reading notes")
-    frames["item"] = tables.items(read("notes", files["notes"]))
+    frames["item"] = tables.items(pl.concat(piece for path in files["notes"] for piece in notes(path, Problems())))
     _require_distinct(frames["item"]["item_id"], "note_idx of notes")
     if "user_feat" in files:
-        frames["user"] = tables.users(read("user_feat", files["user_feat"]))
+        frames["user"] = tables.users(pl.concat(read("user_feat", path, Problems()) for path in files["user_feat"]))
         _require_distinct(frames["user"]["user_id"], "user_idx of user_feat")
     return frames
 

@@ -2,12 +2,13 @@ import polars as pl
 import pytest
 from qilin_tiny import ORIGIN, rec, search, shown, write_config
 
+from recsys.qilin.problems import Problems
 from recsys.qilin.source import read
 from recsys.qilin.timeline import log, rec_seconds, search_seconds
 
 
 def logged(tmp_path, config, *rows):
-    return log(read(config, [write_config(tmp_path, config, list(rows))]), config)
+    return log(read(config, write_config(tmp_path, config, list(rows)), Problems()), config)
 
 
 def test_the_clocks():
@@ -64,11 +65,11 @@ def test_a_clock_that_is_off_drops_the_whole_request(tmp_path, second, kept):
     assert seen.dropped == {"search_train": {"skewed": 1 - kept, "empty": 0}}
 
 
-def test_no_exposures_and_no_time(tmp_path):
+def test_no_time(tmp_path):
     timeless = shown(1, 500) | {"search_timestamp": None}
-    seen = logged(tmp_path, "search_test", search(0, 0, "q", []), search(1, 0, "q", [timeless]))
+    seen = logged(tmp_path, "search_test", search(1, 0, "q", [timeless]))
     assert seen.requests.is_empty()
-    assert seen.dropped == {"search_test": {"skewed": 1, "empty": 1}}
+    assert seen.dropped == {"search_test": {"skewed": 1, "empty": 0}}
 
 
 def test_missing_labels_are_no_clicks(tmp_path):
