@@ -126,7 +126,7 @@ def _read(path: Path, config: str, first: int) -> tuple[pl.DataFrame, pl.DataFra
 
 def _features(paths: list[Path], config: str, number: str) -> Features:
     """Of one file after the other, and never more than the numbers at once: texts take gigabytes."""
-    texts = [name for name, kind in NEEDS[config].items() if kind == "text"]
+    texts = [name for name, kind in NEEDS[config].items() if kind in ("text", "category")]
     numbers, nulls, nans = [], dict.fromkeys(texts, 0), dict.fromkeys(texts, 0)
     for path in paths:
         lazy = pl.scan_parquet(path, hive_partitioning=False)

@@ -82,10 +82,11 @@ def convert(
     with written.replaced() as (new, stem):
         progress("writing clicks, requests and searches")
         counts = _write_users(new, stem, run(partial(partition.convert, options=options, facts=facts), seen))
-        _write_items(new / f"{stem}.item", files["notes"], facts, options, progress)
+        _write_items(new / f"{stem}.item", files["notes"], facts, options, problems, progress)
         if "user_feat" in files:
             features = pl.concat(source.read("user_feat", path, problems) for path in files["user_feat"])
-            features = problems.rows(features, _repeats("user_idx"), "user twice", "its user_idx occurs before.")
+            repeats = ~pl.col("user_idx").is_first_distinct()
+            features = problems.rows(features, repeats, "user twice", "its user_idx occurs before.")
             atomic.write(tables.users(features), new / f"{stem}.user", tables.TYPES["user"])
         counts |= _counted(new, stem)
         protocol.require_all(counts["requests"])
@@ -136,26 +137,27 @@ def _engine(name: EngineName, files: dict[str, list[Path]], bounds: list[int], p
 
 def _bounds(files: dict[str, list[Path]], partitions: int | None) -> list[int]:
     """User numbers at which partitions begin, and the end of the last."""
-    scans = [pl.scan_parquet(path, hive_partitioning=False) for config in CHANNELS for path in files.get(config, [])]
-    users = pl.concat(pl.collect_all([scan.select(pl.col("user_idx").cast(pl.Int64, strict=False)) for scan in scans]))
-    last = int(users["user_idx"].max() or 0)  # type: ignore[arg-type]
-    wanted = partitions or -(-users.height // PARTITION)
-    return sorted({round(edge) for edge in np.linspace(0, last + 1, wanted + 1)})
+    paths = [path for config in CHANNELS for path in files.get(config, [])]
+    users = pl.concat(source.numbers(path, "user_idx") for path in paths)["user_idx"]
+    wanted = partitions or -(-len(users) // PARTITION)
+    return sorted({0, *(round(edge) for edge in np.linspace(0, _largest(users) + 1, wanted + 1))})
+
+
+def _largest(numbers: pl.Series) -> int:
+    return max(int(numbers.max() or 0), 0)  # type: ignore[arg-type]
 
 
 def _known_notes(paths: list[Path], problems: Problems, progress: Progress) -> np.ndarray:
     """Mask of the note_idx of `notes`; that none occurs twice is checked."""
     progress("counting notes")
-    numbers = [source.numbers(path, "note_idx").with_columns(file=pl.lit(str(path))) for path in paths]
-    notes = pl.concat(numbers)
-    problems.rows(notes, _repeats("note_idx"), "note twice", "its note_idx occurs before.")
-    known = np.zeros(int(notes["note_idx"].max() or 0) + 1, bool)  # type: ignore[arg-type]
+    notes = pl.concat(source.numbers(path, "note_idx") for path in paths)
+    notes = notes.filter(pl.col("note_idx") >= 0)  # a note without a number is met again, and named, where it is read
+    notes = problems.rows(notes, ~pl.col("note_idx").is_first_distinct(), "note twice", "its note_idx occurs before.")
+    if _largest(notes["note_idx"]) >= LARGEST:
+        raise InputError(f"note_idx {_largest(notes['note_idx'])} is no number of a note; Qilin has about two million.")
+    known: np.ndarray = np.zeros(_largest(notes["note_idx"]) + 1, bool)
     known[notes["note_idx"].to_numpy()] = True
     return known
-
-
-def _repeats(name: str) -> pl.Expr:
-    return ~pl.col(name).is_first_distinct()
 
 
 def _repeated_requests(
@@ -200,7 +202,9 @@ def _write_users(folder: Path, stem: str, blocks: Iterator[Block]) -> dict[str, 
     return partition.added(counts)
 
 
-def _write_items(path: Path, notes: list[Path], facts: Facts, options: Options, progress: Progress) -> None:
+def _write_items(
+    path: Path, notes: list[Path], facts: Facts, options: Options, problems: Problems, progress: Progress
+) -> None:
     """`.item`, sorted by item; notes are read as often as it takes to hold `BUCKET` of them at once."""
     item = items.numbers(len(facts.known), options.seed)
 
@@ -208,7 +212,8 @@ def _write_items(path: Path, notes: list[Path], facts: Facts, options: Options, 
         edges = range(0, len(facts.known), BUCKET)
         for number, first in enumerate(edges):
             progress(f"writing notes, part {number + 1} of {len(edges)}")
-            pieces = [piece for file in notes for piece in source.notes(file, Problems(skip=True))]
+            told = problems if first == 0 else Problems(skip=True)
+            pieces = (piece for file in notes for piece in source.notes(file, told))
             inside = [piece.filter(_within(item[piece["note_idx"].to_numpy()], first)) for piece in pieces]
             yield tables.items(pl.concat(inside).unique("note_idx", keep="first", maintain_order=True), item)
 

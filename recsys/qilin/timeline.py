@@ -39,19 +39,20 @@ CHANNELS = {
     "dqa": _DQA,
 }
 
-ROWS = pl.Schema(
+_DETAILS: pl.DataType = pl.List(
+    pl.Struct([pl.Field(name, pl.Int64) for name in ("note_idx", "click", "position", "clock")])
+)
+ROWS: pl.Schema = pl.Schema(
     {
-        "config": pl.String,
-        "file": pl.String,
-        "row": pl.Int64,
-        "index": pl.Int64,
-        "user_idx": pl.Int64,
-        "window": pl.List(pl.Int64),
-        "query": pl.String,
-        "query_from_type": pl.Int64,
-        "details": pl.List(
-            pl.Struct([pl.Field(name, pl.Int64) for name in ("note_idx", "click", "position", "clock")])
-        ),
+        "config": pl.String(),
+        "file": pl.String(),
+        "row": pl.Int64(),
+        "index": pl.Int64(),
+        "user_idx": pl.Int64(),
+        "window": pl.List(pl.Int64()),
+        "query": pl.String(),
+        "query_from_type": pl.Int64(),
+        "details": _DETAILS,
     }
 )
 """Rows of all configurations in one form; `window` is as delivered, and `clock` holds the configuration's own units."""
@@ -74,7 +75,7 @@ class Log:
 
 
 def seconds(channel: Channel, clock: pl.Expr, offset: int = SEARCH_OFFSET) -> pl.Expr:
-    """Seconds since `ORIGIN`: recommendation holds the true epoch in milliseconds, search holds seconds, `offset` ahead."""
+    """Seconds since `ORIGIN`: recommendation has the true epoch in milliseconds, search has seconds, `offset` ahead."""
     return (clock // 1000 if channel is _REC else clock - offset) - ORIGIN
 
 

@@ -19,8 +19,8 @@ from recsys.qilin.tables import TYPES
 def table(raw, tmp_path):
     """Rows of one atomic file of the converted tiny Qilin, with the notes' own numbers where items stand."""
 
-    def rows(kind, options=Options(), **replaced):
-        convert(raw(**replaced), tmp_path / "qilin", options)
+    def rows(kind, **replaced):
+        convert(raw(**replaced), tmp_path / "qilin")
         return with_notes(tmp_path / "qilin", kind)
 
     return rows
