@@ -1,6 +1,7 @@
 """The dispatcher: a verb and its command, imported only when it is called."""
 
 import os
+import signal
 import sys
 from importlib import import_module
 
@@ -38,6 +39,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if verb not in VERBS:
             raise InputError(f"no verb {verb!r}.{did_you_mean(verb, VERBS)}")
+        if argv is None:  # a command that is told to end cleans up as one that is interrupted does
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         import_module(f"recsys.commands.{verb}").main(rest)
     except InputError as error:
         print(f"recsys: error: {error}", file=sys.stderr)

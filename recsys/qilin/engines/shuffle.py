@@ -1,7 +1,7 @@
 """What travels between the tasks of an engine that spans machines: bytes, whatever they hold.
 
-A *reader* turns one file into a parcel for each partition of users; a *worker* turns all parcels of a partition into its
-block. Bad input becomes a parcel too, and so reaches whoever started the conversion as the sentence that it is.
+A *reader* turns one file into a parcel for each partition of users; a *worker* turns all parcels of a partition into
+its block. Bad input becomes a parcel too, and so reaches whoever started the conversion as the sentence that it is.
 """
 
 import pickle
