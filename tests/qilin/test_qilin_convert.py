@@ -2,11 +2,10 @@ import hashlib
 import json
 import random
 
-import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from qilin_tiny import rec, search, shown, tiny, write_config
+from qilin_tiny import rec, search, shown, tiny, with_notes, write_config
 
 from recsys.atomic import read, read_header
 from recsys.errors import InputError
@@ -24,20 +23,6 @@ def table(raw, tmp_path):
         return with_notes(tmp_path / "qilin", kind)
 
     return rows
-
-
-def with_notes(folder, kind):
-    notes = dict(read(folder / f"{folder.name}.item", ["item_id", "note_idx"]).iter_rows())
-    frame = read(folder / f"{folder.name}.{kind}")
-    single = [name for name in ("item_id",) if name in frame.columns]
-    lists = [name for name in ("history", "exposed", "clicked") if name in frame.columns]
-    return frame.with_columns(
-        pl.col(single).replace_strict(notes, default="?"),
-        *(
-            pl.Series(name, [[notes.get(i, "?") for i in row] for row in frame[name]], pl.List(pl.String))
-            for name in lists
-        ),
-    )
 
 
 def test_interactions_by_hand(table):
