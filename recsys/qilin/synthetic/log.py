@@ -15,7 +15,7 @@ EXPOSURE = np.dtype(
 SCREEN = 4  # notes shown at once
 WINDOW = 20
 LOST = 0.025  # share of window entries that are missing
-_FAR = 1_000_000_000  # milliseconds; farther apart than any two times
+_FAR = 1_000_000_000  # farther apart than any two times of a day, in milliseconds or in seconds
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,19 @@ def in_order(user: np.ndarray, start: np.ndarray) -> np.ndarray:
     """The order that sorts by user, then start."""
     order: np.ndarray = np.lexsort((start, user))
     return order
+
+
+def in_memory(user: np.ndarray, start: np.ndarray, search: Requests, memory: int) -> np.ndarray:
+    """Row of each request's latest earlier search by the same user, or -1 if it lies more than `memory` seconds back."""
+    latest = np.searchsorted(search.user * _FAR + search.start, user * _FAR + start, "left") - 1
+    known = np.maximum(latest, 0)
+    near: np.ndarray = (latest >= 0) & (search.user[known] == user) & (start - search.start[known] <= memory)
+    return np.where(near, latest, -1)
+
+
+def topic_of(search: Requests, row: np.ndarray) -> np.ndarray:
+    """Topic of each row of `search`; -1 for row -1."""
+    return np.where(row >= 0, search.topic[row], -1)
 
 
 def clicks_of(channel: Channel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

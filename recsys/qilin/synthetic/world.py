@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from recsys.qilin.synthetic.log import Requests, in_order
+from recsys.qilin.synthetic.log import Requests, in_memory, in_order, topic_of
 
 TOPICS = 20
 SLOT = 300  # seconds; a user starts at most one recommendation request in each
@@ -19,7 +19,6 @@ MEMORY = 2_100  # seconds for which a search steers clicks in recommendation
 SUCCESSION = 0.3  # probability that an unsteered click follows from the one before
 SEARCH_FIRST = 0.3  # probability that a recommendation request is preceded by a search of its own
 MAX_CLICKS = 12
-_FAR = 1_000_000  # seconds; farther apart than any two times of a day
 # Relative request rate of each hour of the day.
 _RATE = np.repeat([0.9, 0.2, 0.7, 1.0, 1.3, 1.5, 1.45], [2, 4, 3, 9, 3, 1, 2])
 
@@ -74,7 +73,7 @@ def create(users: int, influence: float, streams: Sequence[np.random.Generator])
     preference = _preferences(users, streams[1])
     rec_user, rec_start, search_user, search_start = _schedule(users, streams[2])
     search, dqa = _searches(search_user, search_start, preference, notes, streams[3])
-    topic = _active_topic(rec_user, rec_start, search)
+    topic = topic_of(search, in_memory(rec_user, rec_start, search, MEMORY))
     past, rec = _recommendations(rec_user, rec_start, topic, preference, notes, influence, streams[4])
     return World(notes, preference, past, rec, search, dqa)
 
@@ -83,14 +82,6 @@ def choose_topic(preference: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """A topic for each row of probabilities `[n, topics]`, from `uniform` numbers `[n]` in [0, 1)."""
     topic: np.ndarray = np.minimum((np.cumsum(preference, axis=1) <= uniform[:, None]).sum(axis=1), TOPICS - 1)
     return topic
-
-
-def _active_topic(user: np.ndarray, start: np.ndarray, search: Requests) -> np.ndarray:
-    """Topic of each request's latest earlier search by the same user, or -1 if it lies more than `MEMORY` back."""
-    latest = np.searchsorted(search.user * _FAR + search.start, user * _FAR + start, "left") - 1
-    known = np.maximum(latest, 0)
-    near = (latest >= 0) & (search.user[known] == user) & (start - search.start[known] <= MEMORY)
-    return np.where(near, search.topic[known], -1)
 
 
 def _notes(users: int, rng: np.random.Generator) -> Notes:
