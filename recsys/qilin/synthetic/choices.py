@@ -11,7 +11,7 @@ from recsys.qilin.synthetic.visits import Visits
 MEMORY = 1_800  # seconds for which a search steers clicks in recommendation
 SUCCESSION = 0.3  # probability that an unsteered click is on the topic of the click before it
 LIKED = 0.6  # share of new searches for a topic by preference; the others are for any topic
-HEADED = 0.3  # share of clicks on head notes
+HEADED = 0.32  # share of clicks on head notes
 _CONCENTRATION = 9.0  # of users' preferences
 _SPARSE = 0.05  # share of users with few clicks before the day
 _FAR = 1_000_000  # seconds; farther apart than any two times of a day

@@ -1,7 +1,7 @@
 """What a synthetic day leaves behind, whichever world it was drawn from: the input of the writer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +47,10 @@ class Requests:
     topic: np.ndarray
     clicked_by: np.ndarray
     clicked: np.ndarray
+
+    def unsteered(self) -> "Requests":
+        """The same, as if there had been no search."""
+        return replace(self, topic=np.full(len(self.user), -1))
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ def in_order(user: np.ndarray, start: np.ndarray) -> np.ndarray:
 
 
 def in_memory(user: np.ndarray, start: np.ndarray, search: Requests, memory: int) -> np.ndarray:
-    """Row of each request's latest earlier search by the same user, or -1 if it lies more than `memory` seconds back."""
+    """Row of each request's latest earlier search by its user; -1 if that lies more than `memory` seconds back."""
     latest = np.searchsorted(search.user * _FAR + search.start, user * _FAR + start, "left") - 1
     known = np.maximum(latest, 0)
     near: np.ndarray = (latest >= 0) & (search.user[known] == user) & (start - search.start[known] <= memory)

@@ -78,6 +78,11 @@ def create(users: int, influence: float, streams: Sequence[np.random.Generator])
     return World(notes, preference, past, rec, search, dqa)
 
 
+def search_prior(preference: np.ndarray) -> np.ndarray:
+    """Probability `[n, topics]` of what users search for: half by preference, half for what is none of their own."""
+    return 0.5 * preference + 0.5 * _others(preference)
+
+
 def choose_topic(preference: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """A topic for each row of probabilities `[n, topics]`, from `uniform` numbers `[n]` in [0, 1)."""
     topic: np.ndarray = np.minimum((np.cumsum(preference, axis=1) <= uniform[:, None]).sum(axis=1), TOPICS - 1)
@@ -134,9 +139,7 @@ def _searches(
     user: np.ndarray, start: np.ndarray, preference: np.ndarray, notes: Notes, rng: np.random.Generator
 ) -> tuple[Requests, np.ndarray]:
     liked = preference[user]
-    new = np.where(liked > 0.1 / TOPICS, 0.0, 1.0)
-    new /= new.sum(axis=1, keepdims=True)
-    topics = [choose_topic(distribution, rng.random(len(user))) for distribution in (liked, new)]
+    topics = [choose_topic(distribution, rng.random(len(user))) for distribution in (liked, _others(liked))]
     topic = np.where(rng.random(len(user)) < 0.5, *topics)
     dqa = rng.random(len(user)) < 0.05
     answered = dqa & (rng.random(len(user)) < 0.14)
@@ -144,6 +147,13 @@ def _searches(
     clicked = notes.draw(topic[clicked_by], rng.random(len(clicked_by)), searched=True)
     pairs = np.unique(np.stack([clicked_by, clicked], axis=1), axis=0)
     return Requests(user, start, topic, pairs[:, 0], pairs[:, 1]), dqa
+
+
+def _others(preference: np.ndarray) -> np.ndarray:
+    """All topics but the user's own, alike."""
+    new = np.where(preference > 0.1 / TOPICS, 0.0, 1.0)
+    others: np.ndarray = new / new.sum(axis=1, keepdims=True)
+    return others
 
 
 def _recommendations(
