@@ -140,7 +140,7 @@ def _chunk(knows: Knowledge, shown: Ragged, rows: np.ndarray) -> dict[str, Score
         "with": seeing(requests, rows, prior.shape[1]),
         "without": blind(knows.searched, requests, rows, prior),
     }
-    values = {}
+    values: dict[str, Scores] = {}
     for sight, belief in beliefs.items():
         chances = knows.chances(rows, belief, clicks)
         ratio = chances.click / np.maximum(chances.shown, 1e-300)
