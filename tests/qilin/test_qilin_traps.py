@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from qilin_tiny import rec, search, shown, tiny, with_notes, write_config
@@ -30,11 +31,11 @@ def test_trap_1_every_file_is_called_train(table):
 
 def test_trap_2_milliseconds_seconds_and_eight_hours(table):
     """A search half a minute before a request is seen by it, one half a minute after is not."""
-    asked = [search(i, 0, f"query {i}", [shown(20, 1000 + after, click=1)]) for i, after in enumerate((-30, 30))]
+    asked = [search(i, 0, f"query {i}", [shown(20, 1000 + after, click=1)]) for i, after in ((0, -30), (7, 30))]
     searches = table("search", search_train=asked)
     (request,) = table("request", search_train=asked).filter(request_id="r0").rows(named=True)
     assert [second < request["timestamp"] for second in searches.filter(search_id="s0")["timestamp"]] == [True]
-    assert [second < request["timestamp"] for second in searches.filter(search_id="s1")["timestamp"]] == [False]
+    assert [second < request["timestamp"] for second in searches.filter(search_id="s7")["timestamp"]] == [False]
 
 
 def test_trap_3_clocks_of_devices(table):
@@ -119,7 +120,7 @@ def test_trap_10_windows_are_newest_first_with_repeats_or_empty(table, window, h
 
 def test_trap_11_numbers_of_notes_tell_what_became_of_them(tmp_path):
     """A model of nothing but a note's number gains on notes numbered by their fate, and gains nothing on our items."""
-    synthesize(tmp_path / "raw", users=300, leaky_ids=True)
+    synthesize(tmp_path / "raw", scale=0.02, leaky_ids=True)
     convert(tmp_path / "raw", tmp_path / "qilin")
     chance, ours = by_number(read(tmp_path / "qilin" / "qilin.request"), 32)
     note = read(tmp_path / "qilin" / "qilin.item", ["item_id", "note_idx"])
@@ -221,8 +222,14 @@ def test_trap_22_lists_of_any_writer(raw, tmp_path):
     expected = convert(root, tmp_path / "a" / "qilin")["sha256"]
     for config in ("search_train", "dqa"):
         path = root / config / "train-00000-of-00001.parquet"
-        frame = pl.read_parquet(path).cast({WINDOW: pl.List(pl.Float64)})
-        frame.with_columns(pl.col(SEARCH_DETAILS).list.eval(pl.element().struct.field("^.*$"))).write_parquet(path)
+        table = pl.read_parquet(path).with_columns(pl.col(WINDOW).cast(pl.List(pl.Float64)).alias(WINDOW)).to_arrow()
+        large = pa.large_list(table.schema.field(SEARCH_DETAILS).type.value_type)
+        pq.write_table(
+            table.set_column(
+                table.column_names.index(SEARCH_DETAILS), SEARCH_DETAILS, table[SEARCH_DETAILS].cast(large)
+            ),
+            path,
+        )
     found = convert(root, tmp_path / "b" / "qilin")["sha256"]
     assert found == expected
 
