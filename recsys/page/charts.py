@@ -66,7 +66,7 @@ def lines(axes: Axes, at: Sequence[float], series: Series, *, every: float | Non
     `every` is the distance of the horizontal ticks where round decimal numbers would be odd, as for hours.
     """
     plot = _Plot(axes, series)
-    start, end = (at[0], at[-1]) if at else (0.0, 1.0)
+    start, end = (at[0], at[-1]) if len(at) else (0.0, 1.0)
 
     def across(value: float) -> float:
         return plot.left + 6 + (plot.width - 12) * (value - start) / ((end - start) or 1)
@@ -83,7 +83,7 @@ def lines(axes: Axes, at: Sequence[float], series: Series, *, every: float | Non
                 f"{_tip(axes, name, figure(x), y)}</circle>"
                 for x, y in points
             ]
-    rungs = [tick for tick in ticks(start, end, every=every) if start <= tick <= end] if at else []
+    rungs = [tick for tick in ticks(start, end, every=every) if start <= tick <= end] if len(at) else []
     below = _thinned([across(tick) for tick in rungs], tick_labels(rungs))
     return _figure(axes, [figure(x) for x in at], series, plot.svg(marks, below), "Line chart", "line ")
 
@@ -95,6 +95,7 @@ class _Plot:
         values = [value for values in series.values() for value in values if math.isfinite(value)]
         whole = not axes.share and all(value == int(value) for value in values)
         self.axes = axes
+        self.note = "" if any(values) else "all zero" if values else "no data"
         self.rungs = ticks(min([0.0, *values]), max([0.0, *values]), whole=whole)
         self.texts = tick_labels(self.rungs, axes.share)
         self.left = 10 + max(map(len, self.texts)) * CHARACTER
@@ -113,8 +114,7 @@ class _Plot:
             parts.append(_text(self.left - 7, y + 4, text, "end"))
         parts += [_text(x, HEIGHT - BOTTOM + 17, text) for x, text in below]
         parts += [_text(2, 12, self.axes.y, "start"), _text(centre, HEIGHT - 6, self.axes.x)]
-        if not marks:
-            parts.append(_text(centre, (TOP + HEIGHT - BOTTOM) / 2, "no data"))
+        parts += [_text(centre, (TOP + HEIGHT - BOTTOM) / 2, self.note)] if self.note else []
         return "\n".join(parts + marks)
 
 

@@ -34,8 +34,9 @@ def ticks(low: float, high: float, *, whole: bool = False, every: float | None =
     """Equally spaced round numbers that enclose [low, high], with at most six steps between them.
 
     Their distance is 1, 2 or 5 times a power of ten, at least 1 with `whole`; or else it is `every`, however many.
+    A range too narrow for the numbers in it is widened.
     """
-    high = high if high > low else low + 1
+    high = high if high - low > max(1e-9 * abs(low), 1e-9 * abs(high), 1e-15) else low + max(1.0, abs(low))
     step = every or _round_up((high - low) / 5)
     step = max(step, 1) if whole else step
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
@@ -47,7 +48,8 @@ def tick_labels(values: Sequence[float], share: bool = False) -> list[str]:
     scaled = [value * 100 for value in values] if share else list(values)
     step = scaled[1] - scaled[0] if len(scaled) > 1 else 1.0
     decimals = max(0, -math.floor(math.log10(abs(step)) + 1e-9)) if step else 0
-    return [f"{value:,.{decimals}f}{SPACE + '%' if share else ''}" for value in scaled]
+    form = f",.{decimals}f" if decimals <= 4 else ".3g"
+    return [f"{value:{form}}{SPACE + '%' if share else ''}" for value in scaled]
 
 
 def _round_up(step: float) -> float:

@@ -94,7 +94,8 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--rule);
   .tiles { grid-template-columns: 1fr 1fr; }
   .facts > div { grid-template-columns: 1fr; }
   .facts dt { font-size: .875rem; }
-  th, td { padding: .4rem .75rem; }
+  th, td { padding: .4rem .5rem; }
+  .sheet table { font-size: .9rem; }
   figure { padding: .9rem .75rem .6rem; }
   svg text { font-size: 14px; }
 }

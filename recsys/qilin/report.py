@@ -70,9 +70,9 @@ def page(folder: Path, stem: str, meta: dict[str, Any]) -> str:
 
 
 def _provenance(meta: dict[str, Any]) -> Html:
-    source = meta.get("source")
+    source = html.figure(meta.get("source"))
     if not meta.get("synthetic"):
-        return html.paragraph(f"Converted from {source}. Every number below is counted from the files of this folder.")
+        return html.paragraph(f"Converted from {source}.")
     made = ", ".join(f"{label} {html.figure(value)}" for label, _, value in _flat(meta["synthetic"]))
     return html.banner(
         "Synthetic data", f"Nothing measured on it says anything about Qilin. Source: {source} ({made})."
@@ -90,8 +90,10 @@ def _totals(held: Holdings) -> dict[str, int]:
 
 
 def _per_split(held: Holdings) -> tuple[list[str], list[list[object]]]:
+    splits = held.splits
+
     def row(name: str, frame: pl.DataFrame, column: str | None = None) -> list[object]:
-        parts = [*(frame.filter(split=split) for split in held.splits), frame]
+        parts = [*(frame.filter(split=split) for split in splits), frame]
         return [name, *(part.height if column is None else part[column].n_unique() for part in parts)]
 
     clicks = held.clicks
@@ -103,7 +105,7 @@ def _per_split(held: Holdings) -> tuple[list[str], list[list[object]]]:
         row("Users with a click", clicks, "user_id"),
         row("Notes clicked", held.logged, "item_id"),
     ]
-    return ["", *(_SPLITS.get(split, split).capitalize() for split in held.splits), "All"], rows
+    return ["Number of", *(_SPLITS.get(split, split).capitalize() for split in splits), "All"], rows
 
 
 def _tally(counts: Mapping[str, Any]) -> Html:
@@ -160,7 +162,7 @@ def _by_split(requests: pl.DataFrame, column: str, edges: Sequence[int]) -> dict
 def _events(held: Holdings) -> Html:
     edges = [0, 1, 3, 10, 30, 100, 300]
     users = pl.concat([held.clicks["user_id"], held.requests["user_id"], held.searches["user_id"]])
-    axes = Axes("Events per user", "events in the day", "users", "Clicks include those that windows tell of.")
+    axes = Axes("Events per user", "number of events", "users", "Clicks include those that windows tell of.")
     series = {
         "clicks": binned(holdings.events_per_user(held.clicks, users), edges),
         "searches": binned(holdings.events_per_user(held.searches, users), edges),
@@ -239,11 +241,11 @@ def _facts(values: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
 def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str, Any]]:
     """Every value that is no mapping: the words of its path, its own name, itself."""
     for name, value in values.items():
-        label = above + name.replace("_", " ")
+        label = above + str(name).replace("_", " ")
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{label}: ")
         else:
-            yield label, name, value
+            yield label, str(name), value
 
 
 def _said(name: str, value: Any) -> object:
