@@ -52,7 +52,7 @@ section > p, figcaption p, footer { color: var(--soft); }
 table { width: 100%; border-collapse: collapse; }
 caption { padding: .6rem 1rem 0; color: var(--soft); font-size: .875rem; text-align: left; }
 th, td { padding: .4rem 1rem; text-align: left; vertical-align: baseline; font-weight: 400; }
-thead th { color: var(--soft); font-size: .875rem; border-bottom: 1px solid var(--rule); vertical-align: bottom; }
+thead th { color: var(--soft); font-size: .875em; border-bottom: 1px solid var(--rule); vertical-align: bottom; }
 tbody tr + tr > * { border-top: 1px solid var(--rule); }
 .n { text-align: right; white-space: nowrap; }
 .grid {
@@ -94,8 +94,8 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--rule);
   .tiles { grid-template-columns: 1fr 1fr; }
   .facts > div { grid-template-columns: 1fr; }
   .facts dt { font-size: .875rem; }
-  th, td { padding: .4rem .5rem; }
-  .sheet table { font-size: .9rem; }
+  th, td { padding: .4rem; }
+  .sheet table { font-size: .875rem; }
   figure { padding: .9rem .75rem .6rem; }
   svg text { font-size: 14px; }
 }

@@ -16,7 +16,7 @@ SPLITS = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class Holdings:
-    """The counted columns of a conversion: few users as categories, many items as text, sequences as lengths.
+    """The counted columns of a conversion: tokens as categories, sequences as lengths, items as 64-bit hashes.
 
     Attributes:
         clicks: user_id, item_id, timestamp, source, split.
@@ -143,12 +143,13 @@ def _counted(path: Path, columns: Sequence[str]) -> pl.DataFrame:
     seconds = pl.col("timestamp").cast(pl.Float64).cast(pl.Int64)
     few = {name: pl.col(name).cast(pl.Categorical) for name in ("user_id", "split", "source")}
     many = {name: _length(name) for name in ("history", "exposed", "clicked", "query")}
-    narrow = few | many | {"timestamp": seconds}
+    narrow = few | many | {"timestamp": seconds, "item_id": pl.col("item_id").hash()}
     return _text(path, columns).with_columns(narrow[c] for c in columns if c in narrow).collect(engine="streaming")
 
 
 def _shown(path: Path, clicks: pl.DataFrame) -> pl.DataFrame:
-    candidates = _text(path, ["split", "exposed"]).select("split", item_id=pl.col("exposed").str.split(" "))
+    items = pl.col("exposed").str.split(" ").list.eval(pl.element().hash())
+    candidates = _text(path, ["split", "exposed"]).select("split", item_id=items)
     wanted = clicks.lazy().select("item_id").unique()
     shown = candidates.explode("item_id", empty_as_null=False).join(wanted, on="item_id", how="semi").unique()
     return shown.collect(engine="streaming")

@@ -15,7 +15,7 @@ from recsys.qilin.holdings import Holdings, bin_labels, binned, share, shares
 BEIJING = timezone(timedelta(hours=8))
 GAPS = {"5 min": 300, "30 min": 1_800, "2 h": 7_200, "24 h": 86_400}  # from a search to a later request
 
-_SOURCES = {"rec": "recommendation", "search": "search", "dqa": "search with an answer", "window": "windows alone"}
+_SOURCES = {"rec": "in the feed", "search": "after a search", "dqa": "after an answer", "window": "in windows alone"}
 _SPLITS = {"train": "training", "valid": "validation", "test": "test"}
 _ORIGINS = {  # by query_from_type
     "0": "unknown",
@@ -99,8 +99,8 @@ def _per_split(held: Holdings) -> tuple[list[str], list[list[object]]]:
     clicks = held.clicks
     sources = [name for name in _SOURCES if (clicks["source"] == name).any()]
     rows = [
-        row("Recommendation requests", held.requests),
-        *(row(f"Clicks: {_SOURCES[name]}", clicks.filter(source=name)) for name in sources),
+        row("Requests", held.requests),
+        *(row(f"Clicks {_SOURCES[name]}", clicks.filter(source=name)) for name in sources),
         row("Searches", held.searches),
         row("Users with a click", clicks, "user_id"),
         row("Notes clicked", held.logged, "item_id"),

@@ -62,10 +62,10 @@ def numbers(html, title):
 def test_counts_per_split(tmp_path):
     assert rows(page(write(tmp_path), "x", META), "Splits") == [
         ["Number of", "Training", "Validation", "Test", "All"],
-        ["Recommendation requests", "1", "0", "1", "2"],
-        ["Clicks: recommendation", "1", "0", "4", "5"],
-        ["Clicks: search", "0", "1", "0", "1"],
-        ["Clicks: windows alone", "1", "0", "0", "1"],
+        ["Requests", "1", "0", "1", "2"],
+        ["Clicks in the feed", "1", "0", "4", "5"],
+        ["Clicks after a search", "0", "1", "0", "1"],
+        ["Clicks in windows alone", "1", "0", "0", "1"],
         ["Searches", "1", "2", "0", "3"],
         ["Users with a click", "1", "1", "1", "2"],
         ["Notes clicked", "1", "1", "4", "5"],
