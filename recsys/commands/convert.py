@@ -46,8 +46,9 @@ def convert(
     if partitions is not None and partitions < 1:
         raise InputError(f"--partitions {partitions}: at least 1.")
     meta = convert_qilin(Path(source), target, options, engine=engine, partitions=partitions, progress=step)
+    report = f"a page about it is {target / target.absolute().name}.report.html"
     print(summary(meta))
-    print(f"{target} is up to date: nothing to do." if meta.get("unchanged") else f"Wrote {target}")
+    print(f"{target} is up to date: nothing to do." if meta.get("unchanged") else f"Wrote {target}; {report}")
 
 
 def summary(meta: dict[str, Any]) -> str:

@@ -90,6 +90,7 @@ def convert(
             atomic.write(tables.users(features), new / f"{stem}.user", tables.TYPES["user"])
         counts |= _counted(new, stem)
         protocol.require_all(counts["requests"])
+        progress("describing what was written")
         return written.finish(
             new,
             {

@@ -28,11 +28,16 @@ _ORIGINS = {  # by query_from_type
     "7": "hot list",
     "8": "other",
 }
-_LEFT_OUT = {"dropped", "merged", "removed", "skipped"}  # a count with one of these words is of what is not there
+_LEFT_OUT = {"dropped", "merged", "removed", "skipped", "left", "reanchored", "own"}
 _WHY = {
-    "dropped_skewed": "Rows whose device clock stood outside the logged day",
-    "dropped_empty": "Rows that showed nothing",
+    "dropped_skewed": "Requests dropped: their device's clock shows another day",
+    "reanchored": "Requests moved to the day: their device's clock shows another one",
     "exposures_merged": "Exposures that repeated a note within its request",
+    "own_clicks_in_window": "Clicks, kept, on notes that stood in their request's own window",
+    "repeated_clicks_left_out": "Clicks left out as repeated, by dedup",
+    "clicks_on_rare_items_left_out": "Clicks left out as rare, by min_count",
+    "requests_left_out_by_the_split": "Requests that the split leaves out as targets",
+    "bad_rows_left_out": "Bad rows left out, by on_error",
 }
 
 

@@ -191,7 +191,7 @@ def test_headers_and_meta(raw, tmp_path):
     steps = []
     meta = convert(raw(), output, progress=steps.append)
     assert sorted(path.name for path in output.iterdir()) == sorted(
-        [*(f"demo.{kind}" for kind in TYPES), "demo.yaml", "demo.meta.json"]
+        [*(f"demo.{kind}" for kind in TYPES), "demo.yaml", "demo.report.html", "demo.meta.json"]
     )
     for kind, types in TYPES.items():
         assert read_header(output / f"demo.{kind}") == types
