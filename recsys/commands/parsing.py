@@ -46,7 +46,7 @@ def _spelt(args: list[str], function: Callable[..., None]) -> list[str]:
     """`--on-error` is as good as `--on_error`, and a flag that may be given without a value as good as with "true"."""
     flags = {f"--{name}" for name, value in signature(function).parameters.items() if value.default is False}
     spelt = []
-    for arg, following in zip(args, [*args[1:], "--"], strict=True):
+    for arg, following in zip(args, [*args[1:], "--"], strict=False):
         name, equals, value = arg.partition("=")
         name = "--" + name[2:].replace("-", "_") if arg.startswith("--") else name
         alone = name in flags and not equals and following.startswith("-")

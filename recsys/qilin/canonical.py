@@ -3,7 +3,7 @@
 What is no integer where one belongs ("abc", 0.5) becomes `MALFORMED`, so that the reader can name its row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
@@ -62,7 +62,7 @@ def fits(dtype: Any, kind: Kind) -> bool:
     return dtype.inner in (pl.Struct, pl.Null) if kind == "exposures" else fits(dtype.inner, "number")
 
 
-def _each(column: pl.Expr, dtype: Any, change: Any) -> pl.Expr:
+def _each(column: pl.Expr, dtype: Any, change: Callable[[pl.Expr, Any], pl.Expr]) -> pl.Expr:
     """`change(element, its type)` of every element, whether the list is null, of fixed or of any length."""
     if dtype == pl.Null:
         return column.cast(pl.List(pl.Null)).list.eval(change(pl.element(), pl.Null()))

@@ -9,9 +9,8 @@ import polars as pl
 
 from recsys.errors import InputError, did_you_mean
 from recsys.qilin import clock, findings
-from recsys.qilin.convert import SYNTHETIC
 from recsys.qilin.findings import Finding
-from recsys.qilin.schema import EXPOSURE_NEEDS, NEEDS, WINDOW
+from recsys.qilin.schema import EXPOSURE_NEEDS, NEEDS, SYNTHETIC, WINDOW
 from recsys.qilin.source import locate
 from recsys.qilin.timeline import CHANNELS, SEARCH_OFFSET, seconds
 

@@ -1,5 +1,6 @@
 """Qilin's parquet files → a folder of atomic files: look at all users, settle what they share, write all or nothing."""
 
+import json
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,27 +14,27 @@ import polars as pl
 
 from recsys import atomic
 from recsys.errors import InputError
-from recsys.qilin import items, partition, protocol, source, tables
+from recsys.qilin import hub, items, partition, protocol, source, tables
 from recsys.qilin.clock import calibrate
 from recsys.qilin.engines import Engine, local
 from recsys.qilin.folder import Folder, require_own
 from recsys.qilin.options import Options
 from recsys.qilin.partition import Block, Facts, Survey
 from recsys.qilin.problems import Problems
+from recsys.qilin.schema import SYNTHETIC
 from recsys.qilin.timeline import CHANNELS, DAY, GRACE, ORIGIN, SEARCH_OFFSET
 
 PARTITION = 100_000  # requests in a partition, about
 BUCKET = 500_000  # notes in memory at once
 LARGEST = 200_000_000  # note numbers beyond this are no numbers of notes
 EXCERPT = 0.5  # a share of unknown notes above this means that `notes` is an excerpt, not that clicks are wrong
-SYNTHETIC = "synthetic.json"  # lies beside the configurations of a synthesized Qilin and says how it was made
 
 Progress = Callable[[str], None]
 EngineName = Literal["local", "ray", "spark"]
 
 
 def convert(
-    folder: Path,
+    origin: Path | str,
     output: Path,
     options: Options = Options(),  # noqa: B008 (frozen)
     *,
@@ -41,13 +42,14 @@ def convert(
     partitions: int | None = None,
     progress: Progress = lambda _: None,
 ) -> dict[str, Any]:
-    """Convert the Qilin in `folder` to the atomic files `output/<output's name>.*`; return their meta.
+    """Convert the Qilin at `origin` to the atomic files `output/<output's name>.*`; return their meta.
 
     An earlier conversion in `output` is replaced, unless it is of the same files with the same options: then nothing is
-    done. `folder` is only read. Any order of rows, any number of partitions and every engine gives the same files.
+    done. `origin` is only read. Any order of rows, any number of partitions and every engine gives the same files.
 
     Args:
-        folder: holds `<configuration>/*.parquet`, or `data/<configuration>/*.parquet`.
+        origin: a folder that holds `<configuration>/*.parquet` or `data/<configuration>/*.parquet`, or a data set on
+            the Hugging Face Hub, `hf://owner/name[@revision]`.
         output: folder to write, all or nothing.
         options: choices that change what is written.
         engine: what runs the work on users: this process, or Ray or Spark, on as many machines as they have.
@@ -58,7 +60,8 @@ def convert(
         InputError: input that is not Qilin, an empty split, or an `output` that holds something else or cannot be
             written.
     """
-    folder, output = Path(folder), Path(output)
+    folder, name = _found(origin, progress)
+    output = Path(output)
     require_own(output, folder)
     files = source.locate(folder)
     written = Folder(output, files, options)
@@ -94,7 +97,7 @@ def convert(
         return written.finish(
             new,
             {
-                "source": folder.absolute().name,
+                "source": name,
                 "synthetic": _synthetic(folder),
                 "time_origin": ORIGIN,
                 "time_unit": "s",
@@ -106,6 +109,14 @@ def convert(
                 "counts": {**counts, "bad_rows_left_out": partition.added([problems.counts, survey.problems])},
             },
         )
+
+
+def _found(origin: Path | str, progress: Progress) -> tuple[Path, str]:
+    """A folder on this machine, and what it is called."""
+    if not str(origin).startswith(hub.PREFIX):
+        return Path(origin), Path(origin).absolute().name
+    folder, commit = hub.fetch(str(origin), progress)
+    return folder, f"{str(origin).partition('@')[0]}@{commit}"
 
 
 def settle(
@@ -253,7 +264,5 @@ def _distinct(events: pl.DataFrame, column: str) -> dict[str, int]:
 
 
 def _synthetic(folder: Path) -> dict[str, Any] | None:
-    import json
-
     path = folder / SYNTHETIC
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -49,6 +49,7 @@ class Folder:
             whole = all(sha256(self.path / name) == value for name, value in found["sha256"].items())
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+        whole &= (self.path / f"{self.stem}.report.html").is_file()
         return {**found, "unchanged": True} if whole and found.get("input") == self._stamp else None
 
     @contextmanager
@@ -67,9 +68,9 @@ class Folder:
     def finish(self, new: Path, meta: dict[str, Any]) -> dict[str, Any]:
         """Write what describes the data set, for RecBole, for people and for programs; return the whole meta."""
         (new / f"{self.stem}.yaml").write_text(_recbole(self.stem, new), encoding="utf-8")
-        meta = {"format": FORMAT, "options": asdict(self.options), **meta}
+        digests = {path.name: sha256(path) for path in sorted(new.iterdir())}
+        meta = {"format": FORMAT, "options": asdict(self.options), **meta, "input": self._stamp, "sha256": digests}
         (new / f"{self.stem}.report.html").write_text(page(new, self.stem, meta), encoding="utf-8")
-        meta |= {"input": self._stamp, "sha256": {path.name: sha256(path) for path in sorted(new.iterdir())}}
         text = json.dumps(meta, indent=2, ensure_ascii=False) + "\n"
         (new / f"{self.stem}.meta.json").write_text(text, encoding="utf-8")
         return meta

@@ -30,8 +30,8 @@ _ORIGINS = {  # by query_from_type
 }
 _LEFT_OUT = {"dropped", "merged", "removed", "skipped", "left", "reanchored", "own"}
 _WHY = {
-    "dropped_skewed": "Requests dropped: their device's clock shows another day",
-    "reanchored": "Requests moved to the day: their device's clock shows another one",
+    "dropped_skewed": "Requests dropped: the clock of the device shows another day",
+    "reanchored": "Requests moved to the day: the clock of the device shows another one",
     "exposures_merged": "Exposures that repeated a note within its request",
     "own_clicks_in_window": "Clicks, kept, on notes that stood in their request's own window",
     "repeated_clicks_left_out": "Clicks left out as repeated, by dedup",

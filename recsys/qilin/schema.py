@@ -174,3 +174,5 @@ CLOCKS = frozenset({"request_timestamp", "search_timestamp"})
 
 # Where -1 says that nothing is known. Elsewhere it is an id that cannot be, or a place in a feed.
 MINUS_ONE_IS_MISSING = frozenset({"query_from_type", "note_type", "click"})
+
+SYNTHETIC = "synthetic.json"  # lies beside the configurations of a synthesized Qilin and says how it was made

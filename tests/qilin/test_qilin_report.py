@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.errors import InputError
-from recsys.qilin import convert, holdings
+from recsys.qilin import Options, convert, holdings
 from recsys.qilin.holdings import Holdings
 from recsys.qilin.report import page
 
@@ -164,7 +164,7 @@ def test_what_is_left_out_appears_by_itself(tmp_path):
     }
     html = page(write(tmp_path), "x", META | {"counts": counts})
     assert rows(html, "What was left out, and why")[1:] == [
-        ["Rows whose device clock stood outside the logged day", "1,200"],
+        ["Requests dropped: the clock of the device shows another day", "1,200"],
         ["\u2003search train", "1,200"],
         ["Dropped for a new reason", "0"],
         ["Skipped", "3"],
@@ -219,7 +219,7 @@ def test_a_file_without_a_field_is_named(tmp_path):
 
 def test_a_conversion_gives_a_page_that_needs_nothing_else(raw, tmp_path):
     output = tmp_path / "tiny"
-    meta = convert(raw(), output, valid_fraction=0.5)
+    meta = convert(raw(), output, Options(valid_fraction=0.5))
     html = page(output, "tiny", json.loads((output / "tiny.meta.json").read_text(encoding="utf-8")))
     assert html == page(output, "tiny", meta)
     assert not re.search(r"https?:|src=|url\(|@import|<script", html)

@@ -4,7 +4,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from qilin_tiny import rec, search, shown, tiny, write_config
 
@@ -102,6 +102,7 @@ def test_columns_that_are_not_needed_are_not_read(config, tmp_path):
     assert read(config, path, Problems()).equals(expected)
 
 
+@settings(deadline=None, max_examples=40)
 @given(cuts=st.lists(st.integers(0, 9), max_size=4), group=st.integers(1, 12))
 def test_ranges_of_users_part_the_rows(cuts, group, tmp_path_factory):
     path = tmp_path_factory.mktemp("users") / "train.parquet"

@@ -11,8 +11,7 @@ import pyarrow.parquet as pq
 
 from recsys.errors import InputError
 from recsys.files import atomic_folder
-from recsys.qilin.convert import SYNTHETIC
-from recsys.qilin.schema import SCHEMAS
+from recsys.qilin.schema import SCHEMAS, SYNTHETIC
 from recsys.qilin.synthetic import features, learnable, log, numbers, oracle, published, tables
 from recsys.qilin.synthetic.learnable_oracle import LearnableKnowledge
 from recsys.qilin.synthetic.log import Day, Ragged, Streams
