@@ -18,7 +18,7 @@ from recsys.qilin.items import exist, numbers, renumbered
 from recsys.qilin.options import Options
 from recsys.qilin.problems import Problems
 from recsys.qilin.protocol import Cuts
-from recsys.qilin.timeline import SEARCH_OFFSET, Log, log, observe
+from recsys.qilin.timeline import SEARCH_OFFSET, Log, log, observe, place
 
 Block = dict[str, bytes]
 
@@ -68,10 +68,10 @@ def survey(rows: pl.DataFrame, options: Options, known: np.ndarray) -> Block:
     """A `Survey` of the users in `rows`, in `timeline.ROWS` form; `known` is a mask of the notes that exist."""
     problems = Problems(skip=options.on_error == "skip")
     observed = observe(rows, problems, _offset(options))
-    found = log(*observed, options.clocks)
-    recommended = found.requests.filter(source="rec")
-    window = found.requests.select("file", "row", note_idx="window").explode("note_idx", empty_as_null=False)
-    shown = found.exposures.join(found.requests.select("request", "file", "row"), on="request")
+    placed = place(*observed, options.clocks)
+    recommended = placed.filter(source="rec")
+    window = placed.select("file", "row", note_idx="window").explode("note_idx", empty_as_null=False)
+    shown = observed[1].join(placed.select("request", "file", "row"), on="request")
     notes = pl.concat([shown.select("file", "row", "note_idx"), window])
     unknown = notes.filter(~exist(notes["note_idx"], known))
     example = unknown.sort("file", "row", "note_idx").row(0) if unknown.height else None

@@ -88,6 +88,11 @@ def numbers(path: Path, name: str) -> pl.DataFrame:
         return rows.collect()
 
 
+def largest(numbers: pl.Series) -> int:
+    """The largest of the numbers, or 0 if there is none above it."""
+    return max(int(numbers.max() or 0), 0)  # type: ignore[arg-type]
+
+
 def _shards(root: Path, config: str) -> list[Path]:
     for folder in (root / config, root / "data" / config):
         if files := sorted(path for path in folder.glob("*.parquet") if not path.name.startswith(".")):
