@@ -1,8 +1,10 @@
 """Qilin's parquet files → a folder of atomic files: look at all users, settle what they share, write all or nothing."""
 
 import json
+import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +24,7 @@ from recsys.qilin.schema import SYNTHETIC
 from recsys.qilin.settle import known_notes, settle
 from recsys.qilin.timeline import CHANNELS, DAY, GRACE, ORIGIN, SEARCH_OFFSET
 
-PARTITION = 100_000  # requests in a partition, about
+PARTITION = 50_000  # requests in a partition, about
 
 Progress = Callable[[str], None]
 EngineName = Literal["local", "ray", "spark"]
@@ -62,48 +64,72 @@ def convert(
     written = Folder(output, files, options)
     if (meta := written.unchanged()) is not None:
         return meta
-    problems = Problems(skip=options.on_error == "skip")
-    progress("counting notes")
-    known = known_notes(files["notes"], problems)
-    run = _engine(engine, files, _bounds(files, partitions), progress)
+    with written.replaced() as new:
+        scratch = new / "rows"
+        scratch.mkdir()
+        run = _Run(name, folder, files, options, Problems(skip=options.on_error == "skip"), progress)
+        bounds = _bounds(files, partitions)
+        if engine == "local":
+            work: Engine = local.engine(files, bounds, run.problems, scratch, progress)
+        else:
+            work = import_module(f"recsys.qilin.engines.{engine}").engine(files, bounds, run.problems.skip)
+        meta = run.write(work, new, written.stem)
+        shutil.rmtree(scratch)
+        return written.finish(new, meta)
 
-    progress("looking at all users")
-    survey = partition.merged(run(partial(partition.survey, options=options, known=known), problems))
-    calibration = calibrate(survey.clock)
-    if calibration.verdict == "contradicted" and options.search_offset is None:
-        raise InputError(f"{folder}: {calibration.sentence()}")
-    seen = Problems(skip=True)  # bad rows have been refused or counted by now
-    facts = settle(survey, files, options, known, problems)
-    if options.min_count > 1:
-        progress("counting clicks on items")
-        counted = run(partial(partition.item_counts, options=options, facts=facts), seen)
-        facts = replace(facts, frequent=partition.frequent(counted, options.min_count))
-    with written.replaced() as (new, stem):
-        progress("writing clicks, requests and searches")
-        counts = writing.users(new, stem, run(partial(partition.convert, options=options, facts=facts), seen))
+
+@dataclass(frozen=True)
+class _Run:
+    """One conversion: of a folder, known by a name, its files, options, and who is told of problems and progress."""
+
+    name: str
+    folder: Path
+    files: dict[str, list[Path]]
+    options: Options
+    problems: Problems
+    progress: Progress
+
+    def write(self, engine: Engine, new: Path, stem: str) -> dict[str, Any]:
+        """Write the data files into `new`; return what there is to say about them."""
+        files, options = self.files, self.options
+        self.progress("counting notes")
+        known = known_notes(files["notes"], self.problems)
+        self.progress("looking at all users")
+        survey = partition.merged(engine(partial(partition.survey, options=options, known=known)))
+        calibration = calibrate(survey.clock)
+        if calibration.verdict == "contradicted" and options.search_offset is None:
+            raise InputError(f"{self.folder}: {calibration.sentence()}")
+        facts = settle(survey, files, options, known, self.problems)
+        if options.min_count > 1:
+            self.progress("counting clicks on items")
+            counted = engine(partial(partition.item_counts, options=options, facts=facts))
+            facts = replace(facts, frequent=partition.frequent(counted, options.min_count))
         item = items.numbers(len(facts.known), options.seed)
-        writing.notes(new / f"{stem}.item", files["notes"], item, problems, progress)
+        with ThreadPoolExecutor(1) as beside:  # notes and users have nothing to do with each other
+            notes = beside.submit(
+                writing.notes, new / f"{stem}.item", files["notes"], item, self.problems, self.progress
+            )
+            self.progress("writing clicks, requests and searches")
+            counts = writing.users(new, stem, engine(partial(partition.convert, options=options, facts=facts)))
+            notes.result()
         if "user_feat" in files:
-            progress("writing users")
-            writing.features(new / f"{stem}.user", files["user_feat"], problems)
+            self.progress("writing users")
+            writing.features(new / f"{stem}.user", files["user_feat"], self.problems)
+        self.progress("describing what was written")
         counts |= writing.counts(new, stem, item[np.flatnonzero(known)])
         protocol.require_all(counts["requests"])
-        progress("describing what was written")
-        return written.finish(
-            new,
-            {
-                "source": name,
-                "synthetic": _synthetic(folder),
-                "time_origin": ORIGIN,
-                "time_unit": "s",
-                "search_offset": SEARCH_OFFSET if options.search_offset is None else options.search_offset,
-                "clock": {"verdict": calibration.verdict, "evidence": calibration.sentence()},
-                "day": [0, DAY + GRACE],
-                "item_numbers": len(facts.known),
-                "split": {"valid_start": facts.cuts.valid, "test_start": facts.cuts.test},
-                "counts": {**counts, "bad_rows_left_out": partition.added([problems.counts, survey.problems])},
-            },
-        )
+        return {
+            "source": self.name,
+            "synthetic": _synthetic(self.folder),
+            "time_origin": ORIGIN,
+            "time_unit": "s",
+            "search_offset": SEARCH_OFFSET if options.search_offset is None else options.search_offset,
+            "clock": {"verdict": calibration.verdict, "evidence": calibration.sentence()},
+            "day": [0, DAY + GRACE],
+            "item_numbers": len(facts.known),
+            "split": {"valid_start": facts.cuts.valid, "test_start": facts.cuts.test},
+            "counts": {**counts, "bad_rows_left_out": partition.added([self.problems.counts, survey.problems])},
+        }
 
 
 def _found(origin: Path | str, progress: Progress) -> tuple[Path, str]:
@@ -112,13 +138,6 @@ def _found(origin: Path | str, progress: Progress) -> tuple[Path, str]:
         return Path(origin), Path(origin).absolute().name
     folder, commit = hub.fetch(str(origin), progress)
     return folder, f"{str(origin).partition('@')[0]}@{commit}"
-
-
-def _engine(name: EngineName, files: dict[str, list[Path]], bounds: list[int], progress: Progress) -> Engine:
-    if name == "local":
-        return local.engine(files, bounds, progress)
-    made: Engine = import_module(f"recsys.qilin.engines.{name}").engine(files, bounds)
-    return made
 
 
 def _bounds(files: dict[str, list[Path]], partitions: int | None) -> list[int]:

@@ -154,9 +154,9 @@ def items(notes: pl.DataFrame) -> pl.DataFrame:
         "item_id",
         "note_idx",
         title=text.characters(pl.col("note_title")),
-        taxonomy1=text.token(pl.col("taxonomy1_id")),
-        taxonomy2=text.token(pl.col("taxonomy2_id")),
-        taxonomy3=text.token(pl.col("taxonomy3_id")),
+        taxonomy1=text.token(pl.col("taxonomy1_id").cast(pl.String)),
+        taxonomy2=text.token(pl.col("taxonomy2_id").cast(pl.String)),
+        taxonomy3=text.token(pl.col("taxonomy3_id").cast(pl.String)),
         type="note_type",
     )
 

@@ -13,8 +13,9 @@ from recsys.qilin import items, partition, source, tables
 from recsys.qilin.partition import Block
 from recsys.qilin.problems import Problems
 
-BUCKET = 1_000_000  # notes in memory at once, of which
+BUCKET = 2_500_000  # notes in memory at once, of which
 PIECE = 100_000  # so many are made into text
+_TAXONOMIES = pl.col("taxonomy1_id", "taxonomy2_id", "taxonomy3_id").cast(pl.Categorical)  # a few hundred of each
 
 
 def users(folder: Path, stem: str, blocks: Iterator[Block]) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def notes(path: Path, files: list[Path], item: np.ndarray, problems: Problems, p
 def _bucket(files: list[Path], item: np.ndarray, first: int, problems: Problems) -> pl.DataFrame:
     """The notes whose items are `first` and the `BUCKET` - 1 behind it, sorted, with their `item_id`; each once."""
     read = (
-        piece.with_columns(item_id=items.renumbered(piece["note_idx"], item))
+        piece.with_columns(_TAXONOMIES, item_id=items.renumbered(piece["note_idx"], item)).drop("file", "row")
         for file in files
         for piece in source.notes(file, problems)
     )
