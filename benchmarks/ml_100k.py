@@ -1,0 +1,60 @@
+"""SASRec and BERT4Rec on MovieLens-100k, leave-one-out: each shipped config, fitted and tested once per seed.
+
+    python benchmarks/ml_100k.py [--configs bert4rec_ml-100k] [--seeds 0 1 2] [--work FOLDER]
+
+What was run takes the place of its own rows in results/ml-100k.csv. Set OMP_NUM_THREADS=1 to measure one core.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+os.environ.setdefault("WANDB_SILENT", "true")
+
+import polars as pl
+
+from recsys.commands.convert import main as convert
+from recsys.files import atomic_file
+from recsys.training.cli import run
+
+RESULTS = Path(__file__).parent / "results" / "ml-100k.csv"
+CONFIGS = ("sasrec_ml-100k", "bert4rec_ml-100k")
+KEY = ["config", "seed"]
+
+
+def measure(config: str, seed: int, work: Path) -> dict[str, object]:
+    """One row: the best validation, the test of those weights, and what the fit took."""
+    common = ["--config", config, "--data.path", str(work / "ml-100k"), "--runs", str(work / "runs")]
+    common += ["--seed_everything", str(seed), "--trainer.enable_progress_bar", "false"]
+    started = time.process_time()
+    fit = run(["fit", *common])
+    seconds = time.process_time() - started
+    best = fit.trainer.checkpoint_callback.best_model_score  # type: ignore[union-attr]
+    scores = {"val/ndcg@10": float(best)} | run(["test", *common]).model.scores
+    names = ("val/ndcg@10", "test/ndcg@10", "test/recall@10")
+    rounded = {name: round(scores[name], 4) for name in names}
+    return {"config": config, "seed": seed, **rounded, "epochs": fit.trainer.current_epoch, "cpu_s": round(seconds)}
+
+
+def record(row: dict[str, object]) -> None:
+    """Put the row in the place of the one of the same config and seed."""
+    rows = pl.DataFrame([row])
+    if RESULTS.exists():
+        rows = pl.concat([pl.read_csv(RESULTS).join(rows, on=KEY, how="anti"), rows], how="diagonal_relaxed")
+    with atomic_file(RESULTS) as file:
+        rows.sort(*KEY).select(row).write_csv(file)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--configs", nargs="+", default=CONFIGS, choices=CONFIGS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--work", type=Path, default=Path("runs/benchmark"), help="Folder for data and runs.")
+    args = parser.parse_args()
+    if not (args.work / "ml-100k").is_dir():
+        convert(["ml-100k", "--output", str(args.work / "ml-100k")])
+    for config in args.configs:
+        for seed in args.seeds:
+            record(measure(config, seed, args.work))
+    print(RESULTS.read_text("utf-8"))
