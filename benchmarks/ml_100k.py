@@ -56,4 +56,5 @@ if __name__ == "__main__":
     for config in args.configs:
         for seed in args.seeds:
             record(measure(config, seed, args.work))
-    print(RESULTS.read_text("utf-8"))
+    rows = pl.read_csv(RESULTS)
+    print(rows, rows.group_by("config", maintain_order=True).agg(pl.mean(*METRICS).round(4)), sep="\n")
