@@ -10,7 +10,7 @@ from recsys.errors import InputError
 
 FITS = {
     "sasrec": {},
-    # the cloze task leaves popularity behind late: one awake layer, many masks, large steps that fade, no early end
+    # the cloze task leaves popularity behind late: wider first weights, many masks, large steps that fade
     "bert4rec": {
         "model.network.init_args.layers": "1",
         "model.network.init_args.initializer_range": "0.125",
