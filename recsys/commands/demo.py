@@ -76,12 +76,13 @@ def demo(output: str = "demo", users: int = 1500, influence: float = 0.6, seed: 
 
 def _recommend(data: Path, runs: Path) -> None:
     """A user whom no model has seen, before and after typing a query."""
-    from recsys import atomic
+    from recsys import atomic, checkpoints
 
-    history = atomic.read(data / f"{data.name}.request", ["history"])["history"]
-    clicked = next(items for items in history.reverse() if len(items) >= 3)
-    query = "".join(atomic.read(data / f"{data.name}.query", ["query"])["query"][0])
     checkpoint = next(runs.glob("searchsasrec_qilin/*/checkpoint"))
+    known = set(checkpoints.load(checkpoint).items.tokens)
+    history = atomic.read(data / f"{data.name}.request", ["history"])["history"]
+    clicked = next(mine for items in history.reverse() if len(mine := [i for i in items if i in known]) >= 3)
+    query = "".join(atomic.read(data / f"{data.name}.query", ["query"])["query"][0])
     asked = ["--checkpoint", str(checkpoint), "--history", ",".join(clicked[-3:]), "--k", "5"]
     titles = ["--items", str(data / f"{data.name}.item")]
     _run("recommend", *asked, *titles)
