@@ -1,6 +1,6 @@
 """What a model is given: histories, the points in them to predict from, and the searches legal at each position."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -43,8 +43,8 @@ class Batch:
 
     def to(self, *args: Any, **kwargs: Any) -> "Batch":
         """Move every tensor, as `Tensor.to` does."""
-        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Batch(**{name: None if x is None else x.to(*args, **kwargs) for name, x in tensors.items()})
+        tensors: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: x.to(*args, **kwargs) for name, x in tensors.items() if x is not None})
 
     def __len__(self) -> int:
         """Number of points."""

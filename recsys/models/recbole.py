@@ -17,18 +17,20 @@ from recsys.errors import InputError, did_you_mean
 from recsys.models.base import ItemSpace, Model, recbole_class, recbole_fields
 from recsys.models.batch import Batch, point_rows
 
-DOT_PRODUCT = frozenset(
-    ["CORE", "Caser", "FOSSIL", "GCSAN", "GRU4Rec", "HGN", "HRM", "LightSANs", "NARM", "NPE", "NextItNet"]
-    + ["SASRec", "SHAN", "SINE", "SRGNN", "STAMP"]
+DOT_PRODUCT = frozenset(["CORE", "Caser", "FOSSIL", "GCSAN", "GRU4Rec", "HGN", "HRM", "LightSANs", "NARM"]) | frozenset(
+    ["NPE", "NextItNet", "SASRec", "SHAN", "SINE", "SRGNN", "STAMP"]
 )
 """Models whose score is the product of `forward` and a table of items."""
 OTHER_SCORES = frozenset(["FPMC", "GRU4RecCPR", "RepeatNet", "SASRecCPR", "TransRec"])
 """Models that give the scores of all items at once."""
 ELSEWHERE = {
     "BERT4Rec": "has a class of its own here, without RecBole's defects: class_path: BERT4Rec",
-    "FEARec": "looks for histories with the same target in RecBole's own data set",
-    **dict.fromkeys(["DIEN", "DIN", "FDSA", "GRU4RecF", "S3Rec", "SASRecF"], "needs features of the items"),
-    **dict.fromkeys(["GRU4RecKG", "KSR"], "needs a knowledge graph"),
+    "FEARec": "looks for other histories with the same target in RecBole's own data set, which is not read here",
+    **dict.fromkeys(
+        ["DIEN", "DIN", "FDSA", "GRU4RecF", "S3Rec", "SASRecF"],
+        "needs features of items, which this adapter does not give it",
+    ),
+    **dict.fromkeys(["GRU4RecKG", "KSR"], "needs a knowledge graph, which this adapter does not give it"),
 }
 """RecBole's other sequential models, and why they are not here."""
 
@@ -58,20 +60,20 @@ class RecBole(Model):
         settings: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if model not in DOT_PRODUCT | OTHER_SCORES:
-            reason = ELSEWHERE.get(model, "is none of RecBole's sequential models.")
-            raise InputError(f"{model} {reason}{did_you_mean(model, DOT_PRODUCT | OTHER_SCORES)}")
-        network_class = recbole_class(model)
+        merged, network_class = _merged(model, settings or {}), recbole_class(model)
         self._arguments = [name for name in signature(network_class.forward).parameters if name != "self"]
         self.embeds_users = "user" in self._arguments
         if n_items < 3:
             raise InputError(f"n_items is {n_items}: RecBole's models need at least 2 items beside padding.")
         if self.embeds_users and n_users < 2:
             raise InputError(f"{model} embeds users: n_users is {n_users}, name their number plus one.")
-        config = recbole_fields(max_len, **_merged(model, settings or {}))
+        reranked = merged.get("reranker_CAN_NUM", 0)
+        if max(int(part) for part in str(reranked).split(",")) > n_items:
+            raise InputError(f"settings: {model}, reranker_CAN_NUM {reranked}: at most {n_items}, the number of items.")
+        config = recbole_fields(max_len, **merged)
         try:
             self.inner = network_class(config, ItemSpace(n_items, n_users, max_len))
-        except (TypeError, ValueError, RuntimeError, NotImplementedError, ArithmeticError) as error:
+        except (TypeError, ValueError, RuntimeError, ArithmeticError, SystemExit) as error:
             raise InputError(f"{model}: RecBole cannot build it with these settings ({error}).") from error
         self.model, self.n_items, self.max_len = model, n_items, max_len
         self.hyperparameters = {
@@ -174,7 +176,16 @@ _Loader.add_implicit_resolver(
 
 
 def defaults(model: str) -> dict[str, Any]:
-    """RecBole's settings of a model: those of its own, not those of data, training and evaluation."""
+    """RecBole's settings of a model: its own, not those of data, training and evaluation.
+
+    Raises:
+        InputError: as `RecBole`, of a model that it does not take.
+    """
+    if model in ELSEWHERE:
+        raise InputError(f"{model} {ELSEWHERE[model]}.")
+    if model not in DOT_PRODUCT | OTHER_SCORES:
+        hint = did_you_mean(model, DOT_PRODUCT | OTHER_SCORES)
+        raise InputError(f"{model} is none of RecBole's sequential models.{hint}")
     text = (files("recbole") / "properties" / "model" / f"{model}.yaml").read_text("utf-8")
     return {name: value for name, value in (yaml.load(text, _Loader) or {}).items() if name != "transform"}
 
