@@ -42,7 +42,15 @@ def test_a_config_in_a_folder_is_found(name: str, monkeypatch: pytest.MonkeyPatc
     assert Path(find_config(name)) == FOLDER / "recbole" / "GRU4Rec.yaml"
 
 
-@pytest.mark.parametrize("verb", ["fit", "test"])
+@pytest.mark.parametrize(
+    ("file", "verb"),
+    [
+        pytest.param(file, verb, id=f"{file.stem}-{verb}")
+        for file in FILES
+        for verb in ("fit", "test")
+        if verb == "fit" or file.parent == FOLDER  # parsing takes a while, and those in folders are alike
+    ],
+)
 def test_the_parser_accepts_it_by_name(
     file: Path, verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from recsys import checkpoints
 from recsys.data import SequenceData
 from recsys.errors import InputError
 from recsys.losses import FullSoftmax
-from recsys.models import Batch, Model, SearchSASRec
+from recsys.models import Batch, Model, RecBole, SearchSASRec
 from recsys.ranking import top_k
 from recsys.training.evaluation import Evaluation
 
@@ -49,6 +49,8 @@ class SequentialRecommender(pl.LightningModule):
             raise InputError(f"--model.cutoffs {list(cutoffs)}: list lengths must be at least 1.")
         if k < 1:
             raise InputError(f"--model.k {k}: ask for at least 1 item.")
+        if loss is not None and isinstance(network, RecBole):
+            raise InputError(f"--model.loss: {network.title} brings its own; settings.loss_type chooses it.")
         self.network = network
         self.loss = FullSoftmax() if loss is None else loss
         self.learning_rate, self.weight_decay, self.betas = learning_rate, weight_decay, betas

@@ -98,8 +98,9 @@ def test_every_batch_tells_whose_history_a_point_sees(zoo) -> None:
     ("flag", "value", "sentence"),
     [
         ("--model.network.init_args.model", "GRU4Rek", "Did you mean 'GRU4Rec'?"),
+        ("--model.loss", "FullSoftmax", "GRU4Rec brings its own; settings.loss_type chooses it"),
         ("--model.network.init_args.settings.hidden_sise", "3", "Did you mean 'hidden_size'?"),
     ],
 )
-def test_a_misspelt_model_or_setting(zoo, refused: Callable[..., str], flag: str, value: str, sentence: str) -> None:
+def test_a_slip_is_one_sentence(zoo, refused: Callable[..., str], flag: str, value: str, sentence: str) -> None:
     assert sentence in refused(*args(zoo, "fit", "GRU4Rec", flag, value, "--name", "misspelt"))
