@@ -28,6 +28,7 @@ from recsys.files import atomic_file
 
 HERE = Path(__file__).parent
 METHODS = ("recsys", "polars", "pandas")
+QUERY = "query_id:token"  # a number in the scripts, a digest of the text in ours
 KINDS = ("inter", "request", "search", "query", "item", "user")
 REQUESTS = ("recommendation_train", "recommendation_test", "search_train", "search_test", "dqa")
 NOTE = "note_idx:token"  # the column of our .item that says which of Qilin's notes an item id stands for
@@ -51,7 +52,8 @@ class Figure:
 
 def command(method: str, source: Path, output: Path) -> list[str]:
     if method == "recsys":
-        return [sys.executable, "-m", "recsys", "convert", "qilin", "--source", str(source), "--output", str(output)]
+        asked = ["--source", str(source), "--output", str(output), "--clocks", "drop"]  # as the two scripts do
+        return [sys.executable, "-m", "recsys", "convert", "qilin", *asked]
     return [sys.executable, str(HERE / f"convert_{method}.py"), str(source), str(output)]
 
 
@@ -117,9 +119,15 @@ def require_same(scale: float, cache: Path) -> None:
 
 
 def content(output: Path, kind: str, columns: list[str]) -> tuple[int, str]:
-    """Number of rows, and a digest of them in any order; lists of items count by their lengths."""
+    """Number of rows, and a digest of them in any order.
+
+    Lists of items count by their lengths, items by the notes that they stand for, and queries by their texts.
+    """
     lists = [name for name in columns if re.match("history|exposed|position|clicked", name)]
     frame = table(output, kind).select(columns).with_columns(pl.col(lists).str.count_matches(r"\S+"))
+    if QUERY in columns:
+        texts = table(output, "query").select(QUERY, text="query:token_seq")
+        frame = frame.join(texts, on=QUERY, how="left").drop(QUERY).with_columns(pl.col("text").fill_null(""))
     items = table(output, "item")
     if "item_id:token" in columns and NOTE in items.collect_schema():
         frame = frame.join(items.select("item_id:token", NOTE), on="item_id:token", how="left")

@@ -89,7 +89,8 @@ def interactions(requests: pd.DataFrame, exposures: pd.DataFrame) -> dict[str, p
     started = requests.rename(columns={"timestamp": "started"})
     columns = ["request_id", "user_idx", "source", "split", "started"]
     clicks = exposures[exposures["click"] > 0].merge(started[columns], on="request_id")
-    first = started.sort_values(["started", "request_id"]).drop_duplicates("user_idx")
+    started["number"] = started["request_id"].str[1:].astype("int64")
+    first = started.sort_values(["started", "source", "number"]).drop_duplicates("user_idx")
     prefix = (
         first[["user_idx", "split", "started", "window"]].explode("window", ignore_index=True).dropna(subset="window")
     )

@@ -93,7 +93,8 @@ def interactions(requests: pl.DataFrame, exposures: pl.DataFrame) -> pl.DataFram
     columns = ["user_idx", "note_idx", "timestamp", "request_id", "source", "split", "started", "position"]
     started = requests.rename({"timestamp": "started"})
     clicks = exposures.filter(pl.col("click") > 0).join(started, on="request_id").select(columns)
-    first = started.sort("started", "request_id").unique("user_idx", keep="first", maintain_order=True)
+    number = pl.col("request_id").str.slice(1).cast(pl.Int64)
+    first = started.sort("started", "source", number).unique("user_idx", keep="first", maintain_order=True)
     prefix = (
         first.with_columns(step=pl.int_ranges(-pl.col("window").list.len().cast(pl.Int64), 0))
         .filter(pl.col("window").list.len() > 0)

@@ -1,6 +1,7 @@
 """The dispatcher: a verb and its command, imported only when it is called."""
 
 import os
+import signal
 import sys
 from importlib import import_module
 
@@ -12,6 +13,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 VERBS = {
     "demo": "synthetic Qilin, three models, tested, compared and recommending: minutes on a laptop",
     "synthesize": "write a small synthetic Qilin in the real parquet schema",
+    "check": "tell whether a folder holds the Qilin that we know, before anything is converted",
     "convert": "turn Qilin, or RecBole's ml-100k, into atomic files",
     "fit": "train a model: recsys fit --config zoo_configs/sasrec_qilin.yaml",
     "validate": "evaluate a trained model on the validation split",
@@ -38,6 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if verb not in VERBS:
             raise InputError(f"no verb {verb!r}.{did_you_mean(verb, VERBS)}")
+        if argv is None:  # a command that is told to end cleans up as one that is interrupted does
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         import_module(f"recsys.commands.{verb.replace('-', '_')}").main(rest)
     except InputError as error:
         print(f"recsys: error: {error}", file=sys.stderr)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "recsys"
 
 FLOORS = [
-    {"__init__", "arguments", "errors", "files"},
+    {"__init__", "arguments", "errors", "files", "page"},
     {"atomic", "models", "losses", "metrics", "ranking"},
     {"qilin", "data", "checkpoints"},
     {"training", "recommender", "serving", "experiments"},

@@ -14,6 +14,7 @@ def convert(
     dataset: Literal["qilin", "ml-100k"],
     source: str | None = None,
     output: str | None = None,
+    engine: Literal["local", "ray", "spark"] = "local",
     partitions: int | None = None,
     **choices: Any,
 ) -> None:
@@ -21,8 +22,10 @@ def convert(
 
     Args:
         dataset: "qilin" from its parquet files; "ml-100k" from the copy inside RecBole, which needs no source.
-        source: Folder with Qilin's configurations (recommendation_train, search_train, notes, …).
+        source: Folder with Qilin's configurations (recommendation_train, search_train, notes, …), or
+            hf://THUIR/Qilin[@revision] to download them.
         output: Folder to write (default: data/<dataset>); the files are named after it.
+        engine: What does the work on Qilin's users: this process, or Ray or Spark on as many machines as they have.
         partitions: Parts in which Qilin's users are gone through (default: by their number); more need less memory.
     """
     options = Options(**choices)
@@ -40,12 +43,13 @@ def convert(
     from recsys.qilin import convert as convert_qilin
 
     if source is None:
-        raise InputError("--source: name the folder that holds Qilin's parquet files.")
+        raise InputError("--source: name the folder that holds Qilin's parquet files, or hf://THUIR/Qilin.")
     if partitions is not None and partitions < 1:
         raise InputError(f"--partitions {partitions}: at least 1.")
-    meta = convert_qilin(Path(source), target, options, partitions=partitions, progress=step)
+    meta = convert_qilin(source, target, options, engine=engine, partitions=partitions, progress=step)
+    report = f"a page about it is {target / target.absolute().name}.report.html"
     print(summary(meta))
-    print(f"{target} is up to date: nothing to do." if meta.get("unchanged") else f"Wrote {target}")
+    print(f"{target} is up to date: nothing to do." if meta.get("unchanged") else f"Wrote {target}; {report}")
 
 
 def summary(meta: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """From a function with type hints and a docstring to a command."""
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
@@ -37,11 +38,17 @@ def call(
     parser.add_function_arguments(function, as_group=False, as_positional=positional, skip=set(names))
     for name, text in (lists or {}).items():
         parser.add_argument(name, nargs="+", type=str, help=text)
-    parsed: Any = parser.instantiate_classes(parser.parse_args([_underscored(arg) for arg in args]))
+    parsed: Any = parser.instantiate_classes(parser.parse_args(_spelt(args, function)))
     function(**parsed.as_dict())
 
 
-def _underscored(arg: str) -> str:
-    """`--on-error` is as good as `--on_error`."""
-    name, equals, value = arg.partition("=")
-    return "--" + name[2:].replace("-", "_") + equals + value if arg.startswith("--") else arg
+def _spelt(args: list[str], function: Callable[..., None]) -> list[str]:
+    """`--on-error` is as good as `--on_error`, and a flag that may be given without a value as good as with "true"."""
+    flags = {f"--{name}" for name, value in signature(function).parameters.items() if value.default is False}
+    spelt = []
+    for arg, following in zip(args, [*args[1:], "--"], strict=False):
+        name, equals, value = arg.partition("=")
+        name = "--" + name[2:].replace("-", "_") if arg.startswith("--") else name
+        alone = name in flags and not equals and following.startswith("-")
+        spelt.append(f"{name}=true" if alone else name + equals + value)
+    return spelt

@@ -6,6 +6,7 @@ from recsys.commands.output import step
 from recsys.commands.parsing import call
 from recsys.errors import InputError
 from recsys.qilin import synthesize as write
+from recsys.qilin.synthetic.oracle import table
 
 
 def synthesize(
@@ -39,7 +40,7 @@ def synthesize(
     if seed < 0:
         raise InputError(f"--seed {seed}: a seed is 0 or more.")
     users = 1000 if users is None else users
-    write(
+    reached = write(
         Path(output),
         users=users,
         scale=scale,
@@ -49,6 +50,7 @@ def synthesize(
         progress=step,
     )
     size = f"of {users} users" if scale is None else f"at {scale:g} of the size of Qilin"
+    print("\n".join(table(reached)))
     print(f"Wrote synthetic Qilin {size} to {output}")
 
 

@@ -13,6 +13,7 @@ from recsys.errors import InputError
 from recsys.files import atomic_folder, sha256
 from recsys.qilin import tables
 from recsys.qilin.options import Options
+from recsys.qilin.report import page
 
 FORMAT = 2
 
@@ -48,6 +49,7 @@ class Folder:
             whole = all(sha256(self.path / name) == value for name, value in found["sha256"].items())
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+        whole &= (self.path / f"{self.stem}.report.html").is_file()
         return {**found, "unchanged": True} if whole and found.get("input") == self._stamp else None
 
     @contextmanager
@@ -64,10 +66,11 @@ class Folder:
             raise InputError(f"{self.path}: cannot be written ({error.strerror or error}).") from error
 
     def finish(self, new: Path, meta: dict[str, Any]) -> dict[str, Any]:
-        """Write what describes the data set; return the whole meta."""
+        """Write what describes the data set, for RecBole, for people and for programs; return the whole meta."""
         (new / f"{self.stem}.yaml").write_text(_recbole(self.stem, new), encoding="utf-8")
-        meta = {"format": FORMAT, "options": asdict(self.options), **meta, "input": self._stamp}
-        meta["sha256"] = {path.name: sha256(path) for path in sorted(new.iterdir())}
+        digests = {path.name: sha256(path) for path in sorted(new.iterdir())}
+        meta = {"format": FORMAT, "options": asdict(self.options), **meta, "input": self._stamp, "sha256": digests}
+        (new / f"{self.stem}.report.html").write_text(page(new, self.stem, meta), encoding="utf-8")
         text = json.dumps(meta, indent=2, ensure_ascii=False) + "\n"
         (new / f"{self.stem}.meta.json").write_text(text, encoding="utf-8")
         return meta

@@ -13,12 +13,12 @@ import numpy as np
 import polars as pl
 
 from recsys import atomic
-from recsys.qilin import protocol, tables
+from recsys.qilin import clock, protocol, tables
 from recsys.qilin.items import exist, numbers, renumbered
 from recsys.qilin.options import Options
 from recsys.qilin.problems import Problems
 from recsys.qilin.protocol import Cuts
-from recsys.qilin.timeline import SEARCH_OFFSET, Log, log
+from recsys.qilin.timeline import SEARCH_OFFSET, Log, log, observe
 
 Block = dict[str, bytes]
 
@@ -46,6 +46,7 @@ class Survey:
 
     Attributes:
         starts: numbers `n` of recommendation requests by config and timestamp.
+        clock: intervals of offsets of the search clock, as `clock.evidence` finds them.
         ids: channel and index of every request.
         shown: number of exposures and window entries; `unknown`: of those on notes that do not exist.
         highest: largest note number met.
@@ -54,6 +55,7 @@ class Survey:
     """
 
     starts: pl.DataFrame
+    clock: pl.DataFrame
     ids: pl.DataFrame
     shown: int
     unknown: int
@@ -65,7 +67,8 @@ class Survey:
 def survey(rows: pl.DataFrame, options: Options, known: np.ndarray) -> Block:
     """A `Survey` of the users in `rows`, in `timeline.ROWS` form; `known` is a mask of the notes that exist."""
     problems = Problems(skip=options.on_error == "skip")
-    found = log(rows, problems, _offset(options), options.clocks)
+    observed = observe(rows, problems, _offset(options))
+    found = log(*observed, options.clocks)
     recommended = found.requests.filter(source="rec")
     window = found.requests.select("file", "row", note_idx="window").explode("note_idx", empty_as_null=False)
     shown = found.exposures.join(found.requests.select("request", "file", "row"), on="request")
@@ -74,6 +77,7 @@ def survey(rows: pl.DataFrame, options: Options, known: np.ndarray) -> Block:
     example = unknown.sort("file", "row", "note_idx").row(0) if unknown.height else None
     made = Survey(
         starts=recommended.group_by("config", "timestamp").agg(n=pl.len()),
+        clock=_evidence(*observed, _offset(options)),
         ids=rows.select(channel=pl.col("config").str.starts_with("rec"), index="index"),
         shown=notes.height,
         unknown=unknown.height,
@@ -90,6 +94,7 @@ def merged(blocks: Iterable[Block]) -> Survey:
     starts = pl.concat(part.starts for part in parts).group_by("config", "timestamp").agg(pl.col("n").sum())
     return Survey(
         starts=starts,
+        clock=pl.concat(part.clock for part in parts),
         ids=pl.concat(part.ids for part in parts),
         shown=sum(part.shown for part in parts),
         unknown=sum(part.unknown for part in parts),
@@ -153,7 +158,7 @@ def _renumbered(
         pair = pl.struct("file", "row")
         twice = [{"file": file, "row": row} for file, row in facts.twice]
         rows = rows.filter(~pair.is_in(twice))
-    found = _known(log(rows, Problems(skip=True), _offset(options), options.clocks), facts.known)
+    found = _known(log(*observe(rows, Problems(skip=True), _offset(options)), options.clocks), facts.known)
     item = numbers(len(facts.known), options.seed)
     requests = found.requests.with_columns(renumbered(found.requests["window"], item))
     exposures = found.exposures.with_columns(item_id=renumbered(found.exposures["note_idx"], item)).drop("note_idx")
@@ -173,6 +178,17 @@ def _known(found: Log, known: np.ndarray) -> Log:
     )
     requests = requests.drop("window").join(windows, on="request", how="left", maintain_order="left")
     return Log(requests.with_columns(pl.col("window").fill_null([])), exposures, found.counts)
+
+
+def _evidence(requests: pl.DataFrame, shown: pl.DataFrame, offset: int) -> pl.DataFrame:
+    """Evidence on the offset, from times as they were logged."""
+    logged = pl.col("timestamp") + pl.when(pl.col("source") == "rec").then(0).otherwise(offset)
+    clicks = shown.filter("clicked").group_by("request", "note_idx").agg(pl.col("timestamp").min())
+    clicks = clicks.join(requests.select("request", "user_idx", "source"), on="request")
+    return clock.evidence(
+        requests.select("user_idx", "window", channel="source", timestamp=logged),
+        clicks.select("user_idx", "note_idx", channel="source", timestamp=logged),
+    )
 
 
 def _own_clicks(requests: pl.DataFrame, exposures: pl.DataFrame) -> dict[str, int]:

@@ -5,7 +5,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-Kind = Literal["number", "text", "numbers", "exposures"]
+Kind = Literal["number", "text", "category", "numbers", "exposures"]
 
 REC_DETAILS = "rec_result_details_with_idx"
 SEARCH_DETAILS = "search_result_details_with_idx"
@@ -136,7 +136,8 @@ _SEARCH_NEEDS: dict[str, Kind] = {
     SEARCH_DETAILS: "exposures",
 }
 
-# Integer or double is one kind: the release has both for the same field, depending on the configuration.
+# Integer or double is one kind: the release has both for the same field, depending on the configuration. Text is what
+# a person wrote, who may have meant 'nan'; of a category, that is one of the ways to say that there is none.
 NEEDS: Mapping[str, Mapping[str, Kind]] = {
     "recommendation_train": _REC_NEEDS,
     "recommendation_test": _REC_NEEDS,
@@ -147,11 +148,17 @@ NEEDS: Mapping[str, Mapping[str, Kind]] = {
         "note_idx": "number",
         "note_title": "text",
         "note_type": "number",
-        "taxonomy1_id": "text",
-        "taxonomy2_id": "text",
-        "taxonomy3_id": "text",
+        "taxonomy1_id": "category",
+        "taxonomy2_id": "category",
+        "taxonomy3_id": "category",
     },
-    "user_feat": {"user_idx": "number", "gender": "text", "platform": "text", "age": "text", "location": "text"},
+    "user_feat": {
+        "user_idx": "number",
+        "gender": "category",
+        "platform": "category",
+        "age": "category",
+        "location": "category",
+    },
 }
 
 # Of an exposure, the label-leaking rest (page_time, like, collect, comment, share) is never read.
@@ -162,3 +169,10 @@ EXPOSURE_NEEDS: Mapping[str, tuple[str, ...]] = {
 
 # A row, or an exposure, without one of these belongs to nobody.
 KEYS = frozenset({"request_idx", "search_idx", "user_idx", "note_idx"})
+
+CLOCKS = frozenset({"request_timestamp", "search_timestamp"})
+
+# Where -1 says that nothing is known. Elsewhere it is an id that cannot be, or a place in a feed.
+MINUS_ONE_IS_MISSING = frozenset({"query_from_type", "note_type", "click"})
+
+SYNTHETIC = "synthetic.json"  # lies beside the configurations of a synthesized Qilin and says how it was made

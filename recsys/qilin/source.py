@@ -1,19 +1,20 @@
 """Find Qilin's parquet files below a folder and read the needed columns, in one canonical type each."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from recsys.errors import InputError, did_you_mean
-from recsys.qilin.schema import EXPOSURE_NEEDS, KEYS, NEEDS, OPTIONAL, Kind
+from recsys.qilin.canonical import MALFORMED, canonical, fits
+from recsys.qilin.problems import Problems
+from recsys.qilin.schema import EXPOSURE_NEEDS, KEYS, NEEDS, OPTIONAL, WINDOW, Kind
 
-_EXPECTED: dict[Kind, str] = {
-    "number": "integer or double",
-    "text": "string",
-    "numbers": "list of integers",
-    "exposures": "list of structs",
-}
+PIECE = 100_000  # notes in memory at once
+
+_ROW = "row number in the file"  # until all columns are chosen: a file may have a column `row` of its own
 
 
 def locate(root: Path) -> dict[str, list[Path]]:
@@ -29,106 +30,143 @@ def locate(root: Path) -> dict[str, list[Path]]:
         if not files and config not in OPTIONAL:
             present = [path.name for base in (root, root / "data") if base.is_dir() for path in base.iterdir()]
             hint = did_you_mean(config, present) if present else " The folder is empty."
-            raise InputError(f"{root}: no parquet file in {config}/ or data/{config}/.{hint}")
+            optional = " and ".join(sorted(OPTIONAL))
+            raise InputError(
+                f"{root}: no parquet file in {config}/ or data/{config}/ (only {optional} are optional).{hint}"
+            )
     return {config: files for config, files in found.items() if files}
 
 
-def read(config, path, problems, users=None) -> pl.DataFrame:
-    frame = (
-        _read_file(path, config)
-        .with_row_index("row")
-        .with_columns(pl.col("row").cast(pl.Int64), file=pl.lit(str(path)))
-    )
+def read(config: str, path: Path, problems: Problems, users: tuple[int, int] | None = None) -> pl.DataFrame:
+    """The columns of `NEEDS[config]` of one file, `file` (the path as given) and `row` (from 0 within the file).
+
+    Numbers are int64, texts string, windows list of int64, exposures list of structs of int64; what is missing is null.
+
+    Args:
+        config: name of the configuration.
+        path: the parquet file.
+        problems: told of every row without an id or exposures, or with a number that cannot be.
+        users: first and last + 1 of the users to read; memory is bounded by their rows. Rows whose user cannot be
+            told are read with user 0, so that ranges that cover all users find every problem once.
+
+    Raises:
+        InputError: a row has a problem that is not to be skipped. Or, even then, the file is unreadable, or a column
+            is missing or of another kind: that is not one bad row among good ones but a damaged or foreign file, and
+            to go on without it would silently leave out an unknown part of the data.
+    """
+    rows = _chosen(path, NEEDS[config])
     if users is not None:
-        frame = frame.filter(pl.col("user_idx").is_between(users[0], users[1], closed="left"))
-    return frame
+        rows = rows.filter(_belongs(pl.col("user_idx"), *users))
+    with _readable(path):
+        frame = rows.collect(engine="streaming")
+    return _sound(frame, config, problems)
+
+
+def notes(path: Path, problems: Problems) -> Iterator[pl.DataFrame]:
+    """The rows of one file of notes as by `read`, in pieces of at most `PIECE`; no rows are one empty piece.
+
+    Raises:
+        InputError: as by `read`.
+    """
+    rows = _chosen(path, NEEDS["notes"])
+    with _readable(path):
+        height = pl.scan_parquet(path, glob=False, hive_partitioning=False).select(pl.len()).collect().item()
+    for start in range(0, max(height, 1), PIECE):
+        with _readable(path):
+            frame = rows.slice(start, PIECE).collect(engine="streaming")
+        yield _sound(frame, "notes", problems)
 
 
 def numbers(path: Path, name: str) -> pl.DataFrame:
-    return (
-        pl.read_parquet(path, columns=[name])
-        .select(pl.col(name).cast(pl.Int64))
-        .with_row_index("row")
-        .with_columns(pl.col("row").cast(pl.Int64))
-    )
+    """One column of numbers of a file, as int64, with `file` and `row`; null where there is none.
 
-
-def notes(path, problems):
-    yield _read_file(path, "notes")
+    Raises:
+        InputError: the file is unreadable, or the column is missing or of another kind.
+    """
+    rows = _chosen(path, {name: "number"})
+    with _readable(path):
+        return rows.collect()
 
 
 def _shards(root: Path, config: str) -> list[Path]:
     for folder in (root / config, root / "data" / config):
-        if files := sorted(folder.glob("*.parquet")):
+        if files := sorted(path for path in folder.glob("*.parquet") if not path.name.startswith(".")):
             return files
     return []
 
 
-def _read_file(path: Path, config: str) -> pl.DataFrame:
-    needs = NEEDS[config]
+def _chosen(path: Path, needs: Mapping[str, Kind]) -> pl.LazyFrame:
+    with _readable(path):
+        rows = pl.scan_parquet(path, glob=False, hive_partitioning=False, row_index_name=_ROW)
+        schema = _schema(rows, needs)
+        try:
+            columns = [canonical(name, kind, schema) for name, kind in needs.items()]
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+    return rows.select(*columns, file=pl.lit(str(path)), row=pl.col(_ROW).cast(pl.Int64))
+
+
+def _schema(rows: pl.LazyFrame, needs: Mapping[str, Kind]) -> dict[str, Any]:
+    """The file's schema, with Null for a column without a single value: some writers give it any type, say int32."""
+    schema = dict(rows.collect_schema())
+    for name, kind in needs.items():
+        if name in schema and not fits(schema[name], kind):
+            values = pl.col(name).explode() if schema[name] in (pl.List, pl.Array) else pl.col(name)
+            if rows.select(values.count()).collect().item() == 0:
+                schema[name] = pl.Null()
+    return schema
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        schema = pl.read_parquet_schema(path)
-        for name, kind in needs.items():
-            _check(path, name, kind, schema)
-        frame = pl.read_parquet(path, columns=list(needs), hive_partitioning=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{path}: not a complete parquet file ({reason}); download it again.") from error
-    frame = frame.select(_canonical(name, kind) for name, kind in needs.items())
-    for name in sorted(KEYS & needs.keys()):
-        _check_filled(path, name, frame[name])
-    for name in sorted(EXPOSURE_NEEDS.keys() & needs.keys()):
-        _check_filled(path, f"{name}.note_idx", frame[name].list.eval(pl.element().struct["note_idx"]))
+
+
+def _belongs(user: pl.Expr, first: int, last: int) -> pl.Expr:
+    inside = user.is_between(first, last, closed="left")
+    return inside | user.is_null() | (user < 0) if first <= 0 < last else inside
+
+
+def _sound(frame: pl.DataFrame, config: str, problems: Problems) -> pl.DataFrame:
+    needs = NEEDS[config]
+    for name in sorted(needs):
+        value = pl.col(name)
+        if name in KEYS:
+            frame = problems.rows(frame, value.is_null(), "no id", f"has no {name!r}; every row needs it.")
+            frame = problems.rows(frame, value < 0, "no valid id", _no_id(name))
+        elif name == WINDOW:
+            frame = problems.rows(frame, value.list.min() < 0, "no valid id", _no_id(name))
+        elif needs[name] == "number":
+            frame = problems.rows(frame, value == MALFORMED, "not a number", f"its {name!r} is no whole number.")
+        elif needs[name] == "exposures":
+            frame = _sound_exposures(frame, name, problems)
     return frame
 
 
-def _check(path: Path, name: str, kind: Kind, schema: dict[str, pl.DataType]) -> None:
-    if name not in schema:
-        raise InputError(f"{path}: no column {name!r}.{did_you_mean(name, schema)}")
-    dtype = schema[name]
-    if not _is(dtype, kind):
-        raise InputError(f"{path}: column {name!r} is {dtype}; it should be {_EXPECTED[kind]}.")
-    if kind == "exposures" and isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct):
-        fields = {field.name: field.dtype for field in dtype.inner.fields}
-        for field in EXPOSURE_NEEDS[name]:
-            if field not in fields:
-                raise InputError(
-                    f"{path}: the structs of column {name!r} have no {field!r}.{did_you_mean(field, fields)}"
-                )
-            if not _is(fields[field], "number"):
-                found = fields[field]
-                raise InputError(f"{path}: {name}.{field} is {found}; it should be {_EXPECTED['number']}.")
+def _sound_exposures(frame: pl.DataFrame, column: str, problems: Problems) -> pl.DataFrame:
+    none = pl.col(column).list.len().fill_null(0) == 0
+    frame = problems.rows(frame, none, "no exposures", f"{column!r} is empty; every row shows at least one note.")
+    for field in EXPOSURE_NEEDS[column]:
+        name, value = f"{column}.{field}", pl.element().struct[field]
+        if field in KEYS:
+            frame = problems.rows(frame, _any(column, value.is_null()), "no id", f"an exposure has no {name!r}.")
+            frame = problems.rows(frame, _any(column, value < 0), "no valid id", _no_id(name))
+        elif field == "click":
+            sentence = f"a {name!r} is neither 0, a positive whole number, nor missing (null, NaN, -1)."
+            frame = problems.rows(frame, _any(column, value < 0), "no valid click", sentence)
+        else:
+            sentence = f"a {name!r} is no whole number."
+            frame = problems.rows(frame, _any(column, value == MALFORMED), "not a number", sentence)
+    return frame
 
 
-def _is(dtype: Any, kind: Kind) -> bool:
-    if isinstance(dtype, pl.Null):  # a shard in which every value is missing
-        return kind in ("number", "text")
-    if kind == "number":
-        return bool(dtype.is_numeric())
-    if kind == "text":
-        return isinstance(dtype, pl.String)
-    if not isinstance(dtype, pl.List):
-        return False
-    return isinstance(dtype.inner, pl.Struct) if kind == "exposures" else _is(dtype.inner, "number")
+def _any(column: str, bad: pl.Expr) -> pl.Expr:
+    return pl.col(column).list.eval(bad).list.any()
 
 
-def _canonical(name: str, kind: Kind) -> pl.Expr:
-    column = pl.col(name)
-    if kind == "number":
-        return _integer(column)
-    if kind == "text":
-        return column.cast(pl.String)
-    if kind == "numbers":
-        return column.list.eval(_integer(pl.element())).list.drop_nulls().fill_null([])
-    fields = [_integer(pl.element().struct[field]).alias(field) for field in EXPOSURE_NEEDS[name]]
-    return column.list.eval(pl.struct(fields)).fill_null([])
-
-
-def _integer(number: pl.Expr) -> pl.Expr:
-    return number.cast(pl.Int64, strict=False)  # not strict: NaN, which the release writes for "none", becomes null
-
-
-def _check_filled(path: Path, name: str, values: pl.Series) -> None:
-    empty = values.list.eval(pl.element().is_null().any()).list.first() if values.dtype == pl.List else values.is_null()
-    if empty.any():
-        raise InputError(f"{path}: row {empty.arg_max()} has no {name!r} (rows count from 0); every row needs it.")
+def _no_id(name: str) -> str:
+    return f"{name!r} is no id: ids are whole numbers from 0."

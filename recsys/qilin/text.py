@@ -18,8 +18,8 @@ def characters(text: pl.Expr) -> pl.Expr:
 
 
 def token(text: pl.Expr) -> pl.Expr:
-    """One token: white space becomes "_"; null and the release's literal 'nan' become ""."""
-    return _unquoted(text.fill_null("").str.strip_chars()).str.replace_all(r"[\s\p{Cc}]+", "_").replace("nan", "")
+    """One token: white space becomes "_", null becomes ""."""
+    return _unquoted(text.fill_null("").str.strip_chars()).str.replace_all(r"[\s\p{Cc}]+", "_")
 
 
 def _unquoted(text: pl.Expr) -> pl.Expr:

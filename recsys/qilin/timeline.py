@@ -1,10 +1,11 @@
 """Rows of every configuration → requests and exposures on one clock: int64 seconds since Qilin's only day began."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
+from recsys.qilin.options import Clocks
 from recsys.qilin.problems import Problems
 from recsys.qilin.schema import EXPOSURE_NEEDS, REC_DETAILS, SEARCH_DETAILS, WINDOW
 
@@ -13,8 +14,6 @@ DAY = 86_400
 GRACE = 3_600  # a request that began before midnight may go on after it
 SEARCH_OFFSET = 28_800  # search clocks hold Beijing's wall-clock time written as if it were UTC
 ABSURD = 400 * DAY  # farther from the day than any device clock: another unit, not another date
-
-Clocks = Literal["reanchor", "drop"]
 
 
 @dataclass(frozen=True)
@@ -40,17 +39,20 @@ CHANNELS = {
     "dqa": _DQA,
 }
 
-ROWS = pl.Schema(
+_DETAILS: pl.DataType = pl.List(
+    pl.Struct([pl.Field(name, pl.Int64) for name in ("note_idx", "click", "position", "clock")])
+)
+ROWS: pl.Schema = pl.Schema(
     {
-        "config": pl.String,
-        "file": pl.String,
-        "row": pl.Int64,
-        "index": pl.Int64,
-        "user_idx": pl.Int64,
-        "window": pl.List(pl.Int64),
-        "query": pl.String,
-        "query_from_type": pl.Int64,
-        "details": pl.List(pl.Struct(dict.fromkeys(("note_idx", "click", "position", "clock"), pl.Int64))),
+        "config": pl.String(),
+        "file": pl.String(),
+        "row": pl.Int64(),
+        "index": pl.Int64(),
+        "user_idx": pl.Int64(),
+        "window": pl.List(pl.Int64()),
+        "query": pl.String(),
+        "query_from_type": pl.Int64(),
+        "details": _DETAILS,
     }
 )
 """Rows of all configurations in one form; `window` is as delivered, and `clock` holds the configuration's own units."""
@@ -72,6 +74,11 @@ class Log:
     counts: dict[str, Any]
 
 
+def seconds(channel: Channel, clock: pl.Expr, offset: int = SEARCH_OFFSET) -> pl.Expr:
+    """Seconds since `ORIGIN`: recommendation has the true epoch in milliseconds, search has seconds, `offset` ahead."""
+    return (clock // 1000 if channel is _REC else clock - offset) - ORIGIN
+
+
 def unified(rows: pl.DataFrame, config: str) -> pl.DataFrame:
     """One configuration's rows (as `source.read` returns them) in the form of `ROWS`."""
     channel, searched = CHANNELS[config], "query" in rows.columns
@@ -90,14 +97,17 @@ def unified(rows: pl.DataFrame, config: str) -> pl.DataFrame:
     )
 
 
-def log(rows: pl.DataFrame, problems: Problems, offset: int = SEARCH_OFFSET, clocks: Clocks = "reanchor") -> Log:
-    """Requests and exposures of rows in the form of `ROWS`: of any number of users, but of each user all rows.
+def observe(rows: pl.DataFrame, problems: Problems, offset: int = SEARCH_OFFSET) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Requests and exposures of rows in the form of `ROWS`, at the times that their devices showed.
 
     Args:
         rows: what was logged.
         problems: told of requests without a time, and of times in another unit.
         offset: seconds by which search clocks are ahead of recommendation clocks.
-        clocks: what becomes of requests whose device clock shows another day.
+
+    Returns:
+        Requests: request, index, config, source, user_idx, timestamp and last (first and last exposure), window (oldest
+        first), query, query_from_type, file, row. Exposures: request, note_idx, clicked, timestamp, position.
     """
     rows = rows.with_row_index("request")
     shown = _exploded(rows, offset)
@@ -114,6 +124,17 @@ def log(rows: pl.DataFrame, problems: Problems, offset: int = SEARCH_OFFSET, clo
         pl.col("window").list.reverse(),  # Qilin delivers windows newest first; every history here runs the other way
         source=pl.col("config").replace_strict({config: channel.source for config, channel in CHANNELS.items()}),
     )
+    return requests, shown
+
+
+def log(requests: pl.DataFrame, shown: pl.DataFrame, clocks: Clocks = "reanchor") -> Log:
+    """What `observe` found, on the day; of any number of users, but of each user all.
+
+    Args:
+        requests: as observed.
+        shown: likewise.
+        clocks: what becomes of requests whose device clock shows another day.
+    """
     placed = place(requests, shown, clocks)
     shown = shown.join(placed.select("request", "shift", started="timestamp"), on="request")
     shown = shown.with_columns((pl.col("timestamp") + pl.col("shift")).fill_null(pl.col("started")))
@@ -167,12 +188,14 @@ def _exploded(rows: pl.DataFrame, offset: int) -> pl.DataFrame:
     """One row per exposure: request, note_idx, clicked, timestamp (null when unknown), position (0 when unknown)."""
     shown = rows.select("request", "config", "details").explode("details", empty_as_null=False).unnest("details")
     recommended = pl.col("config").is_in([config for config, channel in CHANNELS.items() if channel is _REC])
-    seconds = pl.when(recommended).then(pl.col("clock") // 1000).otherwise(pl.col("clock") - offset) - ORIGIN
+    time = (
+        pl.when(recommended).then(seconds(_REC, pl.col("clock"))).otherwise(seconds(_SEARCH, pl.col("clock"), offset))
+    )
     return shown.select(
         "request",
         "note_idx",
         clicked=(pl.col("click") > 0).fill_null(False),
-        timestamp=seconds,
+        timestamp=time,
         position=pl.col("position").fill_null(0),
     )
 

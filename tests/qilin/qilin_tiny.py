@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recsys.atomic import read
 from recsys.qilin.schema import SCHEMAS
 
 ORIGIN = 1_732_636_800
@@ -64,3 +66,18 @@ def write_config(root: Path, config: str, rows: Rows, shard: str = "train-00000-
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMAS[config]), path)
     return path
+
+
+def with_notes(folder: Path, kind: str) -> pl.DataFrame:
+    """One atomic file of a conversion, with the notes' own numbers where items stand."""
+    notes = dict(read(folder / f"{folder.name}.item", ["item_id", "note_idx"]).iter_rows())
+    frame = read(folder / f"{folder.name}.{kind}")
+    single = [name for name in ("item_id",) if name in frame.columns]
+    lists = [name for name in ("history", "exposed", "clicked") if name in frame.columns]
+    return frame.with_columns(
+        pl.col(single).replace_strict(notes, default="?"),
+        *(
+            pl.Series(name, [[notes.get(i, "?") for i in row] for row in frame[name]], pl.List(pl.String))
+            for name in lists
+        ),
+    )

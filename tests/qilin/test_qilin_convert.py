@@ -2,11 +2,10 @@ import hashlib
 import json
 import random
 
-import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from qilin_tiny import rec, search, shown, tiny, write_config
+from qilin_tiny import rec, search, shown, tiny, with_notes, write_config
 
 from recsys.atomic import read, read_header
 from recsys.errors import InputError
@@ -19,25 +18,11 @@ from recsys.qilin.tables import TYPES
 def table(raw, tmp_path):
     """Rows of one atomic file of the converted tiny Qilin, with the notes' own numbers where items stand."""
 
-    def rows(kind, options=Options(), **replaced):
-        convert(raw(**replaced), tmp_path / "qilin", options)
+    def rows(kind, **replaced):
+        convert(raw(**replaced), tmp_path / "qilin")
         return with_notes(tmp_path / "qilin", kind)
 
     return rows
-
-
-def with_notes(folder, kind):
-    notes = dict(read(folder / f"{folder.name}.item", ["item_id", "note_idx"]).iter_rows())
-    frame = read(folder / f"{folder.name}.{kind}")
-    single = [name for name in ("item_id",) if name in frame.columns]
-    lists = [name for name in ("history", "exposed", "clicked") if name in frame.columns]
-    return frame.with_columns(
-        pl.col(single).replace_strict(notes, default="?"),
-        *(
-            pl.Series(name, [[notes.get(i, "?") for i in row] for row in frame[name]], pl.List(pl.String))
-            for name in lists
-        ),
-    )
 
 
 def test_interactions_by_hand(table):
@@ -206,7 +191,7 @@ def test_headers_and_meta(raw, tmp_path):
     steps = []
     meta = convert(raw(), output, progress=steps.append)
     assert sorted(path.name for path in output.iterdir()) == sorted(
-        [*(f"demo.{kind}" for kind in TYPES), "demo.yaml", "demo.meta.json"]
+        [*(f"demo.{kind}" for kind in TYPES), "demo.yaml", "demo.report.html", "demo.meta.json"]
     )
     for kind, types in TYPES.items():
         assert read_header(output / f"demo.{kind}") == types

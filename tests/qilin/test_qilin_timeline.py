@@ -5,7 +5,7 @@ from qilin_tiny import ORIGIN, rec, search, shown, write_config
 from recsys.errors import InputError
 from recsys.qilin.problems import Problems
 from recsys.qilin.source import read
-from recsys.qilin.timeline import log, unified
+from recsys.qilin.timeline import log, observe, unified
 
 DAY = 86_400
 
@@ -15,7 +15,7 @@ def logged(tmp_path, problems=None, clocks="reanchor", **configs):
         unified(read(config, write_config(tmp_path, config, list(given)), Problems()), config)
         for config, given in configs.items()
     ]
-    return log(pl.concat(rows), problems or Problems(), clocks=clocks)
+    return log(*observe(pl.concat(rows), problems or Problems()), clocks)
 
 
 def test_three_time_conventions_become_one(tmp_path):

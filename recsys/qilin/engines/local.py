@@ -1,6 +1,7 @@
 """One partition after another in this process: memory is that of the largest partition."""
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -26,7 +27,7 @@ def engine(
     """
 
     def run(work: Work, problems: Problems) -> Iterator[Block]:
-        for part, users in enumerate(zip(bounds, bounds[1:], strict=False)):
+        for part, users in enumerate(pairwise(bounds)):
             if len(bounds) > 2:
                 progress(f"users {users[0]:,} to {users[1] - 1:,}, partition {part + 1} of {len(bounds) - 1}")
             found = [

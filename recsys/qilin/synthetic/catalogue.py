@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Notes of each pool at full size. 30 % of the recommended clicks go to 8,000 head notes by weight (rank + 5)^-0.7, the
+# Notes of each pool at full size. 32 % of the recommended clicks go to 8,000 head notes by weight (rank + 5)^-0.7, the
 # others to a long tail; the sum is less than all notes, and the rest are never seen.
 HEAD, TAIL, FOUND, PAST = range(4)
-_SIZES = (8_000, 1_020_000, 650_000, 230_000)
-_OPEN = 0.27  # share of a shelf of the tail that is recommended at a time: the window moves on as notes are published
+_SIZES = (8_000, 1_030_000, 650_000, 150_000)
+OPEN = 0.275  # share of a shelf of the tail that is recommended at a time: the window moves on as notes are published
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Catalogue:
 
     def tail(self, topic: np.ndarray, uniform: np.ndarray, moment: np.ndarray) -> np.ndarray:
         """A tail note of each topic that is recommended at a `moment`, from 0 for the day's first request to 1."""
-        return self.any(TAIL, topic, moment * (1 - _OPEN) + uniform * _OPEN)
+        return self.any(TAIL, topic, moment * (1 - OPEN) + uniform * OPEN)
 
     def any(self, pool: int, topic: np.ndarray, uniform: np.ndarray) -> np.ndarray:
         """A note of a pool and of each topic, all alike."""

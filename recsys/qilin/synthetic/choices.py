@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys.qilin.synthetic.catalogue import FOUND, PAST, Catalogue
-from recsys.qilin.synthetic.log import WINDOW, Requests
+from recsys.qilin.synthetic.log import WINDOW, Requests, in_memory, topic_of
 from recsys.qilin.synthetic.visits import Visits
 
 MEMORY = 1_800  # seconds for which a search steers clicks in recommendation
 SUCCESSION = 0.3  # probability that an unsteered click is on the topic of the click before it
 LIKED = 0.6  # share of new searches for a topic by preference; the others are for any topic
-HEADED = 0.3  # share of clicks on head notes
+HEADED = 0.32  # share of clicks on head notes
 _CONCENTRATION = 9.0  # of users' preferences
 _SPARSE = 0.05  # share of users with few clicks before the day
 _FAR = 1_000_000  # seconds; farther apart than any two times of a day
@@ -78,14 +78,6 @@ def searches(visits: Visits, liked: Preferences, notes: Catalogue, rng: np.rando
     return Searches(Requests(user, start, topic, pairs[:, 0], pairs[:, 1]), kind)
 
 
-def active_topic(user: np.ndarray, start: np.ndarray, search: Requests) -> np.ndarray:
-    """Topic of each request's latest earlier search by the same user, or -1 if it lies more than `MEMORY` back."""
-    latest = np.searchsorted(search.user * _FAR + search.start, user * _FAR + start, "left") - 1
-    known = np.maximum(latest, 0)
-    near = (latest >= 0) & (search.user[known] == user) & (start - search.start[known] <= MEMORY)
-    return np.where(near, search.topic[known], -1)
-
-
 @dataclass(frozen=True)
 class Browsing:
     """Recommendation: its requests, the topic `[n]` of the last click before each, and clicks from before the day."""
@@ -106,7 +98,7 @@ def browsing(
     """What is clicked of what was recommended; never the same note twice by a user."""
     chosen = ~visits.search
     user, start, users = visits.user[chosen], visits.start[chosen], len(liked.share)
-    active = active_topic(user, start, search)
+    active = topic_of(search, in_memory(user, start, search, MEMORY))
     mean = np.where(visits.after[chosen] == 0, _REC_AFTER, _REC_FIRST)
     mean = mean * np.where(start >= _EVENING_FROM, _EVENING, 1.0)
     clicks = np.minimum(_clicks(np.full(len(user), _REC_SHAPE), mean, rng), _REC_MOST)

@@ -1,5 +1,7 @@
 """The day of the small world that a thousand users suffice to learn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
@@ -21,7 +23,8 @@ def day(users: int, influence: float, streams: Streams) -> tuple[Day, world.Worl
         for write, about in ((words.titles, topic), (words.queries, made.search.topic))
     )
     number = np.arange(len(made.rec.user))
-    rec = Channel(made.rec, shown.recommended(made, streams.rec), len(number) + number)
+    about = made.rec if influence else made.rec.unsteered()
+    rec = Channel(made.rec, shown.recommended(replace(made, rec=about), streams.rec), len(number) + number)
     search = Channel(made.search, shown.found(made, streams.search), np.arange(len(made.search.user)))
     latest = np.zeros(len(number), bool)
     latest[np.argsort(made.rec.start, kind="stable")[round(len(number) * (1 - TEST_SHARE)) :]] = True

@@ -1,7 +1,7 @@
 """What a synthetic day leaves behind, whichever world it was drawn from: the input of the writer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ EXPOSURE = np.dtype(
 SCREEN = 4  # notes shown at once
 WINDOW = 20
 LOST = 0.025  # share of window entries that are missing
-_FAR = 1_000_000_000  # milliseconds; farther apart than any two times
+_FAR = 1_000_000_000  # farther apart than any two times of a day, in milliseconds or in seconds
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,10 @@ class Requests:
     topic: np.ndarray
     clicked_by: np.ndarray
     clicked: np.ndarray
+
+    def unsteered(self) -> "Requests":
+        """The same, as if there had been no search."""
+        return replace(self, topic=np.full(len(self.user), -1))
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,19 @@ def in_order(user: np.ndarray, start: np.ndarray) -> np.ndarray:
     """The order that sorts by user, then start."""
     order: np.ndarray = np.lexsort((start, user))
     return order
+
+
+def in_memory(user: np.ndarray, start: np.ndarray, search: Requests, memory: int) -> np.ndarray:
+    """Row of each request's latest earlier search by its user; -1 if that lies more than `memory` seconds back."""
+    latest = np.searchsorted(search.user * _FAR + search.start, user * _FAR + start, "left") - 1
+    known = np.maximum(latest, 0)
+    near: np.ndarray = (latest >= 0) & (search.user[known] == user) & (start - search.start[known] <= memory)
+    return np.where(near, latest, -1)
+
+
+def topic_of(search: Requests, row: np.ndarray) -> np.ndarray:
+    """Topic of each row of `search`; -1 for row -1."""
+    return np.where(row >= 0, search.topic[row], -1)
 
 
 def clicks_of(channel: Channel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

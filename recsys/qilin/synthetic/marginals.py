@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from recsys.qilin.release import ROWS
 from recsys.qilin.schema import REC_DETAILS, SEARCH_DETAILS, WINDOW
 from recsys.qilin.timeline import DAY, GRACE, ORIGIN, SEARCH_OFFSET
 
@@ -17,13 +18,14 @@ REC, SEARCH = ("recommendation_train", "recommendation_test"), ("search_train", 
 # Qilin's paper (arXiv 2503.00501), its release's row counts and qrels, and public measurements of its files.
 # Shares, but for means and medians.
 PUBLISHED: dict[str, float] = {
-    **{"recommendation_train": 83_437, "recommendation_test": 11_115, "search_train": 44_024, "search_test": 6_192},
-    **{"dqa": 6_972, "users": 15_482, "notes": 1_983_938},
+    **{config: ROWS[config] for config in (*REC, *SEARCH)},
+    **{"users": ROWS["user_feat"], "notes": ROWS["notes"]},
     **{"clicks per request R": 3.67, "clicks per request R, test": 4.020, "clicks per request S": 3.88},
     **{"clicks per request S, test": 4.457, "clicks per request dqa": 2.77, "dqa without click": 0.137},
     **{"one click R, test": 0.305, "two clicks R, test": 0.201, "three clicks R, test": 0.141},
     **{"ten or more clicks R, test": 0.092, "one click S, test": 0.273},
     **{"clicks after R to R": 2.97, "clicks after S to R": 4.45, "clicks after S to S": 4.00},
+    **{"CTR after R to R": 0.2320, "CTR after S to R": 0.2501},
     **{"transitions per request": 0.553, "R to S of all from R": 0.0473, "S to R of all from S": 0.0753},
     **{"exposures per request R": 15.2, "exposures per request S": 18.5, "candidates per request R, test": 16.14},
     **{"more than 20 candidates R, test": 0.2497, "CTR R": 0.2413, "CTR S": 0.2101},
@@ -119,6 +121,8 @@ def _transitions(requests: pl.DataFrame) -> dict[str, float]:
     kind = pl.col("before") + pl.col("channel")
     count = dict(pairs.group_by(kind=kind).len().iter_rows())
     clicks = dict(pairs.group_by(kind=kind).agg(pl.col("clicks").mean()).iter_rows())
+    rate = pl.col("clicks").sum() / pl.col("details").list.len().sum()
+    rates = dict(pairs.group_by(kind=kind).agg(rate=rate).iter_rows())
     searched = pairs.filter(kind == "SS").select(old="text", new="query")
     return {
         "transitions per request": pairs.height / ordered.height,
@@ -127,6 +131,8 @@ def _transitions(requests: pl.DataFrame) -> dict[str, float]:
         "clicks after R to R": clicks["RR"],
         "clicks after S to R": clicks["SR"],
         "clicks after S to S": clicks["SS"],
+        "CTR after R to R": rates["RR"],
+        "CTR after S to R": rates["SR"],
         **_reformulations(searched),
     }
 
@@ -233,7 +239,11 @@ def table(measured: dict[str, float]) -> Iterator[str]:
     yield "| quantity | published | measured |"
     yield "|---|---|---|"
     for name, published in PUBLISHED.items():
-        yield f"| {name} | {published:g} | {measured[name]:.4g} |"
+        yield f"| {name} | {_short(published)} | {_short(measured[name])} |"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 if __name__ == "__main__":

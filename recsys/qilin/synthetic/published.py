@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys.qilin.protocol import SEARCH_TEST_START
+from recsys.qilin.release import ROWS
 from recsys.qilin.synthetic import choices, exposures, phrases
 from recsys.qilin.synthetic.catalogue import FOUND, HEAD, PAST, TAIL, Catalogue, catalogue
-from recsys.qilin.synthetic.choices import Browsing, Preferences
+from recsys.qilin.synthetic.choices import Browsing, Preferences, Searches
 from recsys.qilin.synthetic.log import (
     Channel,
     Day,
@@ -21,9 +22,9 @@ from recsys.qilin.synthetic.log import (
 from recsys.qilin.synthetic.profile import PUBLISHED
 from recsys.qilin.synthetic.visits import Counts, Visits, visits
 
-USERS, NOTES, TOPICS = 15_482, 1_983_938, 300
-TRAIN, TEST = 83_437, 11_115
-COUNTS = Counts(rec=TRAIN + TEST, search_before=44_024, search_after=6_192, dqa=6_972)
+USERS, NOTES, TOPICS = ROWS["user_feat"], ROWS["notes"], 300
+TRAIN, TEST = ROWS["recommendation_train"], ROWS["recommendation_test"]
+COUNTS = Counts(rec=TRAIN + TEST, search_before=ROWS["search_train"], search_after=ROWS["search_test"], dqa=ROWS["dqa"])
 SKEWED = 0.005  # share of users whose device clock is days behind
 _FUZZ = 2_700  # seconds over which the cut of the recommendation requests is blurred
 _UNLOGGED = 0.43  # clicks elsewhere in the app for each logged one
@@ -34,12 +35,12 @@ _RETRIEVED = 100  # notes that a retriever returns
 
 @dataclass(frozen=True)
 class Published:
-    """What the day was drawn from: the notes, what users like, and what they clicked where they browsed."""
+    """What the day was drawn from: the notes, what users like, and what they searched for and clicked."""
 
     notes: Catalogue
     liked: Preferences
+    search: Searches
     browsing: Browsing
-    latest: np.ndarray
 
 
 def day(scale: float, influence: float, streams: Streams) -> tuple[Day, Published]:
@@ -51,9 +52,10 @@ def day(scale: float, influence: float, streams: Streams) -> tuple[Day, Publishe
     found = choices.searches(came, liked, notes, streams.world[3])
     browsed = choices.browsing(came, found.requests, liked, notes, influence, streams.world[4])
     skew = skewed_clocks(users, SKEWED, streams.people)
+    about = browsed.requests if influence else browsed.requests.unsteered()
     rec = Channel(
         browsed.requests,
-        exposures.show(exposures.REC, browsed.requests, liked, notes, skew, streams.rec, searched=False),
+        exposures.show(exposures.REC, about, liked, notes, skew, streams.rec, searched=False),
         _sessions(came, ~came.search) + came.session.max() + 1,
     )
     search = Channel(
@@ -80,7 +82,7 @@ def day(scale: float, influence: float, streams: Streams) -> tuple[Day, Publishe
         clicks=_remembered(browsed, rec, search, dqa, notes, liked, streams.lost),
         language=Language(titles, queries, lexicon.contents),
     )
-    return log, Published(notes, liked, browsed, latest)
+    return log, Published(notes, liked, found, browsed)
 
 
 def _counts(scale: float) -> Counts:

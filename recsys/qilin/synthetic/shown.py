@@ -5,12 +5,14 @@ import numpy as np
 from recsys.qilin.synthetic.log import EXPOSURE, SCREEN, Ragged, Requests, runs
 from recsys.qilin.synthetic.world import TOPICS, Notes, World, choose_topic
 
+ON_TOPIC = 0.25  # share of the unclicked notes that are on the searched topic, if there is one
+LIKED = 0.25  # share of them on a topic by preference
 REPEATED = 0.1  # share of requests shown again hours later
 
 
 def recommended(world: World, rng: np.random.Generator) -> Ragged:
     """Exposures of the recommendation requests, one in ten of which is shown once more, hours later, without clicks."""
-    shown = _show(world.rec, world.preference, world.notes, 12, 0.25, 0.25, rng, searched=False)
+    shown = _show(world.rec, world.preference, world.notes, 12, ON_TOPIC, LIKED, rng, searched=False)
     again = (rng.random(len(world.rec.start)) < REPEATED) & (world.rec.start < 50_000)
     delay = rng.integers(3_600_000, 8 * 3_600_000, len(again))
     request = np.repeat(np.arange(len(again)), shown.length)

@@ -1,7 +1,7 @@
 """A seeded Qilin in the release's exact parquet schema, quirks included, for machines without the real one."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ import pyarrow.parquet as pq
 
 from recsys.errors import InputError
 from recsys.files import atomic_folder
-from recsys.qilin.convert import SYNTHETIC
-from recsys.qilin.schema import SCHEMAS
-from recsys.qilin.synthetic import features, learnable, log, published, tables
-from recsys.qilin.synthetic.log import Day, Streams
+from recsys.qilin.schema import SCHEMAS, SYNTHETIC
+from recsys.qilin.synthetic import features, learnable, log, numbers, oracle, published, tables
+from recsys.qilin.synthetic.learnable_oracle import LearnableKnowledge
+from recsys.qilin.synthetic.log import Day, Ragged, Streams
+from recsys.qilin.synthetic.oracle import Knowledge
+from recsys.qilin.synthetic.published_oracle import PublishedKnowledge
 
-ORACLE = "oracle.json"  # beside SYNTHETIC: what a ranker that knows the world would reach
+ORACLE = "oracle.json"  # beside SYNTHETIC: what a ranker that knows the world reaches, with the searches and without
 
 
 def synthesize(
@@ -28,8 +30,11 @@ def synthesize(
     influence: float = 0.6,
     leaky_ids: bool = False,
     progress: Callable[[str], None] = lambda _: None,
-) -> None:
-    """Write a synthetic Qilin to the folder `output`; the same arguments write the same bytes.
+) -> dict[str, Any]:
+    """Write a synthetic Qilin to the folder `output`, and return how well it can be ranked (see `oracle.summary`).
+
+    The same arguments draw the same values on every machine with the same NumPy, and write the same bytes with the same
+    PyArrow, which puts its version into the files.
 
     Args:
         output: folder to write, all or nothing; an earlier synthetic Qilin in it is replaced.
@@ -56,23 +61,37 @@ def synthesize(
     if output.exists() and not (output.is_dir() and (not any(output.iterdir()) or (output / SYNTHETIC).is_file())):
         raise InputError(f"{output}: holds something other than a synthetic Qilin; name another folder.")
     streams = Streams.of(seed)
-    if scale is None:
-        progress(f"drawing {users} users and their day")
-        day = learnable.day(users, influence, streams)[0]
-        made: dict[str, Any] = {"users": users}
-    else:
-        progress(f"drawing {scale:g} of Qilin's users and their day")
-        day = published.day(scale, influence, streams)[0]
-        made = {"scale": scale}
+    made: dict[str, Any] = {"users": users} if scale is None else {"scale": scale}
     made |= {"seed": seed, "influence": influence} | ({"leaky_ids": True} if leaky_ids else {})
     with atomic_folder(output) as folder:
-        _write(day, streams, folder, progress)
+        day, knows = _draw(users, scale, influence, streams, progress)
+        progress("ranking the test requests by what is known of this world")
+        reached = oracle.measure(knows, day.rec.shown, np.flatnonzero(day.latest))
+        del knows
+        _write(day, streams, leaky_ids, folder, progress)
         (folder / SYNTHETIC).write_text(json.dumps(made) + "\n", encoding="utf-8")
+        (folder / ORACLE).write_text(json.dumps(reached, indent=2) + "\n", encoding="utf-8")
+    return reached
 
 
-def _write(day: Day, streams: Streams, folder: Path, progress: Callable[[str], None]) -> None:
+def _draw(
+    users: int, scale: float | None, influence: float, streams: Streams, progress: Callable[[str], None]
+) -> tuple[Day, Knowledge]:
+    if scale is None:
+        progress(f"drawing {users} users and their day")
+        small, world = learnable.day(users, influence, streams)
+        return small, LearnableKnowledge(world, influence)
+    progress(f"drawing {scale:g} of Qilin's users and their day")
+    day, drawn = published.day(scale, influence, streams)
+    return day, PublishedKnowledge(drawn, influence)
+
+
+def _write(day: Day, streams: Streams, leaky_ids: bool, folder: Path, progress: Callable[[str], None]) -> None:
     number = streams.shuffle.permutation(len(day.topic))
-    for config, table in _requests(day, streams, number):
+    windows = [log.windows(channel.requests, day.clicks, streams.lost) for channel in (day.rec, day.search)]
+    if leaky_ids:
+        number = numbers.in_blocks(day, windows, number)
+    for config, table in _requests(day, windows, streams, number):
         progress(f"writing {config}")
         (folder / config).mkdir()
         pq.write_table(table, folder / config / "train-00000-of-00001.parquet")
@@ -88,7 +107,8 @@ def _write(day: Day, streams: Streams, folder: Path, progress: Callable[[str], N
                 writer.write_table(piece)
 
 
-def _requests(day: Day, streams: Streams, number: np.ndarray) -> Iterator[tuple[str, pa.Table]]:
-    windows = [log.windows(channel.requests, day.clicks, streams.lost) for channel in (day.rec, day.search)]
+def _requests(
+    day: Day, windows: Sequence[Ragged], streams: Streams, number: np.ndarray
+) -> Iterator[tuple[str, pa.Table]]:
     yield from tables.recommendation(day, windows[0], number, streams.rec)
     yield from tables.search(day, windows[1], number, streams.search)

@@ -39,7 +39,7 @@ def recommendation(
             "request_idx": index,
             "session_idx": day.rec.session[chosen],
             "user_idx": requests.user[chosen],
-            "rec_results": _ids(_distinct(rows, number)),
+            "rec_results": _ids(_hashed(rows, number)),
             "query": pc.binary_join(browsed, " "),
             REC_DETAILS: _details(config, REC_DETAILS, rows, number, clock, 0.0, day.profile.rec_labels, rng),
         }
@@ -138,11 +138,14 @@ def _first(rows: Ragged, count: np.ndarray) -> Ragged:
     return Ragged(rows.values["note"][runs(np.cumsum(rows.length) - rows.length, length)], length)
 
 
-def _distinct(rows: Ragged, number: np.ndarray) -> Ragged:
-    """Each request's note numbers, each once and rising."""
+def _hashed(rows: Ragged, number: np.ndarray) -> Ragged:
+    """Each request's note numbers, each once, in the order of a Python set's table, its collisions aside."""
     request, note = np.repeat(np.arange(len(rows.length)), rows.length), number[rows.values["note"]]
     pairs = np.unique(request * len(number) + note)
-    return Ragged(pairs % len(number), np.bincount(pairs // len(number), minlength=len(rows.length)))
+    request, note = pairs // len(number), pairs % len(number)
+    length = np.bincount(request, minlength=len(rows.length))
+    slots = 8 * 4 ** np.searchsorted((5, 19, 77, 307, 1229), length, "right")  # it grows at three fifths
+    return Ragged(note[np.lexsort((note, note % slots[request], request))], length)
 
 
 def _ids(found: Ragged, number: np.ndarray | None = None) -> pa.Array:

@@ -17,7 +17,7 @@ _GOES_ON = 0.53  # probability that a session has another request
 _BROWSES_FIRST = 0.60
 _SWITCH = (0.036, 0.046)  # probability that the next request is of the other channel, after R and after S
 _SPREAD = 1.1  # of the logarithm of users' activity
-_SURPLUS = 1.16  # requests drawn for each one needed, so that every count can be met exactly
+_SURPLUS = (1.16, 1.4, 2.0, 4.0, 8.0)  # requests drawn for each one needed; more if a kind of them falls short
 # Relative request rate of each hour of the day; its mean is 1. After 22:00 Qilin has 51.6 searches a minute, its mean
 # is 34.9.
 _RATE = np.repeat([0.98, 0.22, 0.76, 1.09, 1.42, 1.64, 1.62, 1.34], [2, 4, 3, 9, 3, 1, 1, 1])
@@ -50,9 +50,19 @@ class Visits:
 
 
 def visits(users: int, counts: Counts, cut: int, rng: np.random.Generator) -> Visits:
-    """The requests of a day; `cut` is the second at which the searches are cut."""
+    """The requests of a day, as many of each kind as counted; `cut` is the second at which the searches are cut."""
+    for surplus in _SURPLUS:
+        drawn = _drawn(users, counts, surplus, rng)
+        kinds = _kinds(counts, cut, drawn)
+        if all(kind.sum() >= count for kind, count in kinds):
+            break
+    return _exactly(kinds, drawn, rng)
+
+
+def _drawn(users: int, counts: Counts, surplus: float, rng: np.random.Generator) -> Visits:
+    """Somewhat more requests than are counted; `after` and `session` are not known yet."""
     wanted = counts.rec + counts.search_before + counts.search_after + counts.dqa
-    sessions = round(_SURPLUS * wanted * (1 - _GOES_ON))
+    sessions = round(surplus * wanted * (1 - _GOES_ON))
     user, start = _sessions(users, sessions, rng)
     length = np.minimum(rng.geometric(1 - _GOES_ON, len(user)), 40)
     searcher = _searchers(users, rng)
@@ -64,7 +74,8 @@ def visits(users: int, counts: Counts, cut: int, rng: np.random.Generator) -> Vi
     started = np.repeat(start, length) + passed - np.repeat(passed[first], length)
     owner = np.repeat(user, length)
     dqa = search & (rng.random(len(search)) < counts.dqa / (wanted - counts.rec) * 1.1)
-    return _exactly(counts, cut, owner, started, search, dqa, rng)
+    unknown = np.zeros(0, np.int64)
+    return Visits(owner, started, search, dqa, unknown, unknown)
 
 
 def _searchers(users: int, rng: np.random.Generator) -> np.ndarray:
@@ -96,31 +107,29 @@ def _channels(first: np.ndarray, length: np.ndarray, opening: np.ndarray, rng: n
     return search
 
 
-def _exactly(
-    counts: Counts,
-    cut: int,
-    user: np.ndarray,
-    start: np.ndarray,
-    search: np.ndarray,
-    dqa: np.ndarray,
-    rng: np.random.Generator,
-) -> Visits:
-    """As many requests of each kind as wanted, chosen at random; fewer only if the draw has fewer."""
-    kinds = (
-        (~search, counts.rec),
-        (dqa, counts.dqa),
-        (search & ~dqa & (start < cut), counts.search_before),
-        (search & ~dqa & (start >= cut), counts.search_after),
-    )
-    inside, ticket = start < DAY, rng.random(len(user))
-    kept = np.zeros(len(user), bool)
+def _kinds(counts: Counts, cut: int, drawn: Visits) -> list[tuple[np.ndarray, int]]:
+    """Which requests are of each kind, and how many are wanted."""
+    inside, late = drawn.start < DAY, drawn.start >= cut
+    searched = drawn.search & ~drawn.dqa & inside
+    return [
+        (~drawn.search & inside, counts.rec),
+        (drawn.dqa & inside, counts.dqa),
+        (searched & ~late, counts.search_before),
+        (searched & late, counts.search_after),
+    ]
+
+
+def _exactly(kinds: list[tuple[np.ndarray, int]], drawn: Visits, rng: np.random.Generator) -> Visits:
+    """As many requests of each kind as wanted, chosen at random."""
+    ticket = rng.random(len(drawn.user))
+    kept = np.zeros(len(drawn.user), bool)
     for kind, count in kinds:
-        these = np.flatnonzero(kind & inside)
+        these = np.flatnonzero(kind)
         kept[these[np.argsort(ticket[these], kind="stable")[:count]]] = True
     chosen = np.flatnonzero(kept)
-    chosen = chosen[in_order(user[chosen], start[chosen])]
-    user, start, search, dqa = user[chosen], start[chosen], search[chosen], dqa[chosen]
+    chosen = chosen[in_order(drawn.user[chosen], drawn.start[chosen])]
+    user, start, search = drawn.user[chosen], drawn.start[chosen], drawn.search[chosen]
     goes_on = np.zeros(len(user), bool)
     goes_on[1:] = (user[1:] == user[:-1]) & (np.diff(start) <= IDLE)
     after = np.where(goes_on, np.roll(search, 1), -1)
-    return Visits(user, start, search, dqa, after, np.cumsum(~goes_on) - 1)
+    return Visits(user, start, search, drawn.dqa[chosen], after, np.cumsum(~goes_on) - 1)

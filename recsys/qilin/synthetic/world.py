@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from recsys.qilin.synthetic.log import Requests, in_order
+from recsys.qilin.synthetic.log import Requests, in_memory, in_order, topic_of
 
 TOPICS = 20
 SLOT = 300  # seconds; a user starts at most one recommendation request in each
@@ -19,7 +19,6 @@ MEMORY = 2_100  # seconds for which a search steers clicks in recommendation
 SUCCESSION = 0.3  # probability that an unsteered click follows from the one before
 SEARCH_FIRST = 0.3  # probability that a recommendation request is preceded by a search of its own
 MAX_CLICKS = 12
-_FAR = 1_000_000  # seconds; farther apart than any two times of a day
 # Relative request rate of each hour of the day.
 _RATE = np.repeat([0.9, 0.2, 0.7, 1.0, 1.3, 1.5, 1.45], [2, 4, 3, 9, 3, 1, 2])
 
@@ -74,23 +73,20 @@ def create(users: int, influence: float, streams: Sequence[np.random.Generator])
     preference = _preferences(users, streams[1])
     rec_user, rec_start, search_user, search_start = _schedule(users, streams[2])
     search, dqa = _searches(search_user, search_start, preference, notes, streams[3])
-    topic = _active_topic(rec_user, rec_start, search)
+    topic = topic_of(search, in_memory(rec_user, rec_start, search, MEMORY))
     past, rec = _recommendations(rec_user, rec_start, topic, preference, notes, influence, streams[4])
     return World(notes, preference, past, rec, search, dqa)
+
+
+def search_prior(preference: np.ndarray) -> np.ndarray:
+    """Probability `[n, topics]` of what users search for: half by preference, half for what is none of their own."""
+    return 0.5 * preference + 0.5 * _others(preference)
 
 
 def choose_topic(preference: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """A topic for each row of probabilities `[n, topics]`, from `uniform` numbers `[n]` in [0, 1)."""
     topic: np.ndarray = np.minimum((np.cumsum(preference, axis=1) <= uniform[:, None]).sum(axis=1), TOPICS - 1)
     return topic
-
-
-def _active_topic(user: np.ndarray, start: np.ndarray, search: Requests) -> np.ndarray:
-    """Topic of each request's latest earlier search by the same user, or -1 if it lies more than `MEMORY` back."""
-    latest = np.searchsorted(search.user * _FAR + search.start, user * _FAR + start, "left") - 1
-    known = np.maximum(latest, 0)
-    near = (latest >= 0) & (search.user[known] == user) & (start - search.start[known] <= MEMORY)
-    return np.where(near, search.topic[known], -1)
 
 
 def _notes(users: int, rng: np.random.Generator) -> Notes:
@@ -143,9 +139,7 @@ def _searches(
     user: np.ndarray, start: np.ndarray, preference: np.ndarray, notes: Notes, rng: np.random.Generator
 ) -> tuple[Requests, np.ndarray]:
     liked = preference[user]
-    new = np.where(liked > 0.1 / TOPICS, 0.0, 1.0)
-    new /= new.sum(axis=1, keepdims=True)
-    topics = [choose_topic(distribution, rng.random(len(user))) for distribution in (liked, new)]
+    topics = [choose_topic(distribution, rng.random(len(user))) for distribution in (liked, _others(liked))]
     topic = np.where(rng.random(len(user)) < 0.5, *topics)
     dqa = rng.random(len(user)) < 0.05
     answered = dqa & (rng.random(len(user)) < 0.14)
@@ -153,6 +147,13 @@ def _searches(
     clicked = notes.draw(topic[clicked_by], rng.random(len(clicked_by)), searched=True)
     pairs = np.unique(np.stack([clicked_by, clicked], axis=1), axis=0)
     return Requests(user, start, topic, pairs[:, 0], pairs[:, 1]), dqa
+
+
+def _others(preference: np.ndarray) -> np.ndarray:
+    """All topics but the user's own, alike."""
+    new = np.where(preference > 0.1 / TOPICS, 0.0, 1.0)
+    others: np.ndarray = new / new.sum(axis=1, keepdims=True)
+    return others
 
 
 def _recommendations(

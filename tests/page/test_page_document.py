@@ -1,0 +1,73 @@
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from recsys.page import Share, banner, details, document, facts, grid, paragraph, section, table, tiles
+from recsys.page.style import COLOURS, CSS
+
+HOSTILE = "</title><script>alert(1)</script><img src=x onerror='alert(1)'>\"&"
+
+
+def colours(css):
+    return dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6});", css))
+
+
+LIGHT = colours(CSS.partition("@media")[0])
+DARK = LIGHT | colours(CSS.partition("@media")[2].partition("* {")[0])
+
+
+def test_every_text_is_escaped():
+    page = document(
+        HOSTILE,
+        section(HOSTILE, paragraph(HOSTILE), banner(HOSTILE, HOSTILE), tiles({HOSTILE: HOSTILE})),
+        facts([(HOSTILE, HOSTILE)]),
+        table([HOSTILE, HOSTILE], [[HOSTILE, HOSTILE]], HOSTILE),
+        details(HOSTILE, grid()),
+    )
+    assert "<script" not in page
+    assert "<img" not in page
+    assert page.count("&lt;script&gt;") == 17  # the title twice: in the window and on the page
+
+
+def test_a_page_needs_nothing_from_elsewhere():
+    page = document("t", paragraph("p"))
+    assert not re.search(r"https?:|//|src=|url\(|@import|<script", page)
+    assert "default-src 'none'" in page
+
+
+def test_a_table_names_its_rows_and_aligns_numbers():
+    box = ElementTree.fromstring(table(["What", "Number"], [["a", 1200], ["b", Share(0.5)]]))
+    assert [th.text for th in box.findall(".//tbody/tr/th")] == ["a", "b"]
+    assert [td.text for td in box.findall(".//td[@class='n']")] == ["1,200", "50.0\u202f%"]
+    assert [th.get("class") for th in box.findall(".//thead//th")] == [None, "n"]
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one, other):
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+def test_contrast_is_enough_to_read(theme):
+    """WCAG 2.2: 4.5 for text, 3 for what is drawn."""
+    for text, ground in [("ink", "ground"), ("ink", "sheet"), ("soft", "ground"), ("soft", "sheet")]:
+        assert contrast(theme[f"--{text}"], theme[f"--{ground}"]) >= 4.5
+    assert contrast(theme["--loud"], theme["--loud-ground"]) >= 4.5
+    for hue in range(COLOURS):
+        assert contrast(theme[f"--hue{hue}"], theme["--sheet"]) >= 3
+
+
+def test_both_themes_name_the_same_colours():
+    assert LIGHT.keys() == DARK.keys()
+    assert all(LIGHT[name] != DARK[name] for name in LIGHT)
+
+
+def test_paper_is_light():
+    assert "@media screen and (prefers-color-scheme: dark)" in CSS
