@@ -45,12 +45,12 @@ class SequentialRecommender(pl.LightningModule):
         k: int = 10,
     ) -> None:
         super().__init__()
+        if loss is not None and isinstance(network, RecBole):
+            raise InputError(f"--model.loss: {network.title} brings its own; settings.loss_type chooses it.")
         if not cutoffs or min(cutoffs) < 1:
             raise InputError(f"--model.cutoffs {list(cutoffs)}: list lengths must be at least 1.")
         if k < 1:
             raise InputError(f"--model.k {k}: ask for at least 1 item.")
-        if loss is not None and isinstance(network, RecBole):
-            raise InputError(f"--model.loss: {network.title} brings its own; settings.loss_type chooses it.")
         self.network = network
         self.loss = FullSoftmax() if loss is None else loss
         self.learning_rate, self.weight_decay, self.betas = learning_rate, weight_decay, betas
