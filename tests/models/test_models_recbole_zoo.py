@@ -155,6 +155,9 @@ def test_a_checkpoint_holds_the_same_model_and_serves_those_who_can_be_served(mo
     assert torch.equal(scores(again, batch(batch_of)), expected)
     assert again.hyperparameters == network.hyperparameters
     assert again.title == model
+    card = (tmp_path / "x" / "README.md").read_text("utf-8")
+    assert f"# {model} on" in card
+    assert ("answers for these users alone" in card) == (model in EMBED_USERS) != ("recsys recommend" in card)
     if model in EMBED_USERS:
         with pytest.raises(InputError, match=f"{model} has a vector for each user .* none for anyone else"):
             Recommender.from_pretrained(tmp_path / "x")
