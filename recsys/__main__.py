@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 VERBS = {
     "demo": "synthetic Qilin, three models, tested, compared and recommending: minutes on a laptop",
-    "synthesize": "write a small synthetic Qilin in the real parquet schema",
+    "synthesize": "write a synthetic Qilin in the real parquet schema, small or of full size",
     "check": "tell whether a folder holds the Qilin that we know, before anything is converted",
     "convert": "turn Qilin, or RecBole's ml-100k, into atomic files",
     "fit": "train a model: recsys fit --config zoo_configs/sasrec_qilin.yaml",

@@ -5,6 +5,8 @@ import os
 import socket
 import sys
 
+from hypothesis import settings
+
 os.environ |= {
     "OMP_NUM_THREADS": "1",  # torch's threads too, as long as torch is imported after this
     "WANDB_MODE": "offline",
@@ -38,3 +40,6 @@ def _no_network(event: str, args: tuple) -> None:
 
 
 sys.addaudithook(_no_network)
+
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no bug
+settings.load_profile("unhurried")

@@ -12,7 +12,7 @@ from recsys.__main__ import VERBS, main
 
 ROOT = Path(__file__).parents[1]
 LIGHTNING = ("fit", "validate", "test", "predict")
-QUICK = ("synthesize", "convert", "models")
+QUICK = ("synthesize", "check", "convert", "models")
 
 
 def commands() -> list[list[str]]:

@@ -53,15 +53,15 @@ class Folder:
         return {**found, "unchanged": True} if whole and found.get("input") == self._stamp else None
 
     @contextmanager
-    def replaced(self) -> Iterator[tuple[Path, str]]:
-        """A new folder and the stem of its files; it takes the place of the old one when all went well.
+    def replaced(self) -> Iterator[Path]:
+        """A new folder, which takes the place of the old one when all went well.
 
         Raises:
             InputError: it cannot be written.
         """
         try:
             with atomic_folder(self.path) as new:
-                yield new, self.stem
+                yield new
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written ({error.strerror or error}).") from error
 

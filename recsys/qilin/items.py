@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 
 @lru_cache(maxsize=2)
@@ -30,12 +31,9 @@ def renumbered(notes: pl.Series, item: np.ndarray) -> pl.Series:
     """Notes as items; of lists, each element."""
     if notes.dtype != pl.List(pl.Int64):
         return pl.Series(notes.name, item[notes.to_numpy()])
-    length = notes.list.len()
-    flat = pl.Series(item[notes.explode(empty_as_null=False).drop_nulls().to_numpy()])
-    frame = pl.DataFrame({"list": np.repeat(np.arange(len(notes)), length.to_numpy()), "item": flat})
-    lists = frame.group_by("list", maintain_order=True).agg("item")
-    rows = pl.DataFrame({"list": np.arange(len(notes))}).join(lists, on="list", how="left", maintain_order="left")
-    return rows["item"].fill_null([]).alias(notes.name)
+    offsets = np.concatenate([[0], np.cumsum(notes.list.len().to_numpy())])
+    flat = item[notes.explode(empty_as_null=False).to_numpy()]
+    return pl.Series(notes.name, pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(flat)))
 
 
 def scatter(first: np.ndarray, second: np.ndarray) -> np.ndarray:

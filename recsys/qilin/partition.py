@@ -18,9 +18,11 @@ from recsys.qilin.items import exist, numbers, renumbered
 from recsys.qilin.options import Options
 from recsys.qilin.problems import Problems
 from recsys.qilin.protocol import Cuts
-from recsys.qilin.timeline import SEARCH_OFFSET, Log, log, observe
+from recsys.qilin.source import largest
+from recsys.qilin.timeline import SEARCH_OFFSET, Log, log, observe, place
 
 Block = dict[str, bytes]
+READ = "read"  # what an engine that reads elsewhere adds: how many rows its readers left out
 
 
 @dataclass(frozen=True)
@@ -68,20 +70,18 @@ def survey(rows: pl.DataFrame, options: Options, known: np.ndarray) -> Block:
     """A `Survey` of the users in `rows`, in `timeline.ROWS` form; `known` is a mask of the notes that exist."""
     problems = Problems(skip=options.on_error == "skip")
     observed = observe(rows, problems, _offset(options))
-    found = log(*observed, options.clocks)
-    recommended = found.requests.filter(source="rec")
-    window = found.requests.select("file", "row", note_idx="window").explode("note_idx", empty_as_null=False)
-    shown = found.exposures.join(found.requests.select("request", "file", "row"), on="request")
-    notes = pl.concat([shown.select("file", "row", "note_idx"), window])
-    unknown = notes.filter(~exist(notes["note_idx"], known))
-    example = unknown.sort("file", "row", "note_idx").row(0) if unknown.height else None
+    placed = place(*observed, options.clocks)
+    recommended = placed.filter(source="rec")
+    notes = [observed[1]["note_idx"], placed["window"].explode(empty_as_null=False)]
+    strange = [~exist(each, known) for each in notes]
+    example = _first(*observed, placed, known) if any(each.any() for each in strange) else None
     made = Survey(
         starts=recommended.group_by("config", "timestamp").agg(n=pl.len()),
         clock=_evidence(*observed, _offset(options)),
         ids=rows.select(channel=pl.col("config").str.starts_with("rec"), index="index"),
-        shown=notes.height,
-        unknown=unknown.height,
-        highest=int(notes["note_idx"].max() or 0),  # type: ignore[arg-type]
+        shown=sum(map(len, notes)),
+        unknown=sum(int(each.sum()) for each in strange),
+        highest=max(map(largest, notes)),
         example=example,
         problems=problems.counts,
     )
@@ -90,7 +90,9 @@ def survey(rows: pl.DataFrame, options: Options, known: np.ndarray) -> Block:
 
 def merged(blocks: Iterable[Block]) -> Survey:
     """The survey of all users."""
-    parts: list[Survey] = [pickle.loads(block["survey"]) for block in blocks]
+    received = list(blocks)
+    parts: list[Survey] = [pickle.loads(block["survey"]) for block in received]
+    read = [pickle.loads(block[READ]) for block in received if READ in block]
     starts = pl.concat(part.starts for part in parts).group_by("config", "timestamp").agg(pl.col("n").sum())
     return Survey(
         starts=starts,
@@ -100,7 +102,7 @@ def merged(blocks: Iterable[Block]) -> Survey:
         unknown=sum(part.unknown for part in parts),
         highest=max((part.highest for part in parts), default=0),
         example=min((part.example for part in parts if part.example), default=None),
-        problems=added(part.problems for part in parts),
+        problems=added([*(part.problems for part in parts), *read]),
     )
 
 
@@ -168,7 +170,7 @@ def _renumbered(
 def _known(found: Log, known: np.ndarray) -> Log:
     """The log without notes that do not exist, and without requests that then showed nothing."""
     window = found.requests.select("request", note_idx="window").explode("note_idx", empty_as_null=False)
-    if known.all() and max(window["note_idx"].max() or 0, found.exposures["note_idx"].max() or 0) < len(known):  # type: ignore[type-var, operator]
+    if exist(window["note_idx"], known).all() and exist(found.exposures["note_idx"], known).all():
         return found
     exposures = found.exposures.filter(exist(found.exposures["note_idx"], known))
     window = window.filter(exist(window["note_idx"], known))
@@ -193,9 +195,20 @@ def _evidence(requests: pl.DataFrame, shown: pl.DataFrame, offset: int) -> pl.Da
 
 def _own_clicks(requests: pl.DataFrame, exposures: pl.DataFrame) -> dict[str, int]:
     """Clicked items that stood in the window of their own request, by source."""
-    held = requests.select("request", "source", item_id="window").explode("item_id", empty_as_null=False).unique()
-    met = held.join(exposures.filter("clicked"), on=["request", "item_id"])
+    held = requests.select("request", "source", item_id="window").explode("item_id", empty_as_null=False)
+    met = held.join(exposures.filter("clicked"), on=["request", "item_id"]).unique(["request", "item_id"])
     return dict(met["source"].value_counts().sort("source").iter_rows())
+
+
+def _first(
+    requests: pl.DataFrame, shown: pl.DataFrame, placed: pl.DataFrame, known: np.ndarray
+) -> tuple[str, int, int]:
+    """File, row and note of the first one that does not exist."""
+    window = placed.select("request", note_idx="window").explode("note_idx", empty_as_null=False)
+    notes = pl.concat([shown.select("request", "note_idx"), window])
+    strange = notes.filter(~exist(notes["note_idx"], known))
+    found = strange.join(requests.select("request", "file", "row"), on="request").select("file", "row", "note_idx")
+    return found.sort("file", "row", "note_idx").row(0)
 
 
 def _offset(options: Options) -> int:

@@ -37,7 +37,7 @@ def locate(root: Path) -> dict[str, list[Path]]:
     return {config: files for config, files in found.items() if files}
 
 
-def read(config: str, path: Path, problems: Problems, users: tuple[int, int] | None = None) -> pl.DataFrame:
+def read(config: str, path: Path, problems: Problems) -> pl.DataFrame:
     """The columns of `NEEDS[config]` of one file, `file` (the path as given) and `row` (from 0 within the file).
 
     Numbers are int64, texts string, windows list of int64, exposures list of structs of int64; what is missing is null.
@@ -46,8 +46,6 @@ def read(config: str, path: Path, problems: Problems, users: tuple[int, int] | N
         config: name of the configuration.
         path: the parquet file.
         problems: told of every row without an id or exposures, or with a number that cannot be.
-        users: first and last + 1 of the users to read; memory is bounded by their rows. Rows whose user cannot be
-            told are read with user 0, so that ranges that cover all users find every problem once.
 
     Raises:
         InputError: a row has a problem that is not to be skipped. Or, even then, the file is unreadable, or a column
@@ -55,8 +53,6 @@ def read(config: str, path: Path, problems: Problems, users: tuple[int, int] | N
             to go on without it would silently leave out an unknown part of the data.
     """
     rows = _chosen(path, NEEDS[config])
-    if users is not None:
-        rows = rows.filter(_belongs(pl.col("user_idx"), *users))
     with _readable(path):
         frame = rows.collect(engine="streaming")
     return _sound(frame, config, problems)
@@ -86,6 +82,11 @@ def numbers(path: Path, name: str) -> pl.DataFrame:
     rows = _chosen(path, {name: "number"})
     with _readable(path):
         return rows.collect()
+
+
+def largest(numbers: pl.Series) -> int:
+    """The largest of the numbers, or 0 if there is none above it."""
+    return max(int(numbers.max() or 0), 0)  # type: ignore[arg-type]
 
 
 def _shards(root: Path, config: str) -> list[Path]:
@@ -124,11 +125,6 @@ def _readable(path: Path) -> Iterator[None]:
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{path}: not a complete parquet file ({reason}); download it again.") from error
-
-
-def _belongs(user: pl.Expr, first: int, last: int) -> pl.Expr:
-    inside = user.is_between(first, last, closed="left")
-    return inside | user.is_null() | (user < 0) if first <= 0 < last else inside
 
 
 def _sound(frame: pl.DataFrame, config: str, problems: Problems) -> pl.DataFrame:

@@ -2,7 +2,6 @@
 
 import hashlib
 
-import numpy as np
 import polars as pl
 
 from recsys.qilin import text
@@ -149,20 +148,16 @@ def queries(found: pl.DataFrame) -> pl.DataFrame:
     return distinct.select("query_id", query=text.characters(pl.col("text")))
 
 
-def items(notes: pl.DataFrame, item: np.ndarray) -> pl.DataFrame:
-    """Notes sorted by the number that each has as an item."""
-    return (
-        notes.with_columns(item_id=pl.Series(item[notes["note_idx"].to_numpy()]))
-        .sort("item_id")
-        .select(
-            "item_id",
-            "note_idx",
-            title=text.characters(pl.col("note_title")),
-            taxonomy1=text.token(pl.col("taxonomy1_id")),
-            taxonomy2=text.token(pl.col("taxonomy2_id")),
-            taxonomy3=text.token(pl.col("taxonomy3_id")),
-            type="note_type",
-        )
+def items(notes: pl.DataFrame) -> pl.DataFrame:
+    """Notes, with the `item_id` that each has, as items."""
+    return notes.select(
+        "item_id",
+        "note_idx",
+        title=text.characters(pl.col("note_title")),
+        taxonomy1=text.token(pl.col("taxonomy1_id").cast(pl.String)),
+        taxonomy2=text.token(pl.col("taxonomy2_id").cast(pl.String)),
+        taxonomy3=text.token(pl.col("taxonomy3_id").cast(pl.String)),
+        type="note_type",
     )
 
 

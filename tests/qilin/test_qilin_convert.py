@@ -263,3 +263,51 @@ def test_an_earlier_conversion_is_replaced_and_nothing_else(raw, tmp_path):
             convert(root, wrong)
     assert (precious / "thesis.tex").exists()
     assert (root / "notes").is_dir()
+
+
+def repeats():
+    """User 0 clicks 10 in three requests, 12 between them, and 13 once."""
+    times = [(0, 10, 1000), (1, 10, 1100), (3, 12, 1200), (4, 10, 1300), (5, 13, 2000)]
+    return [rec(index, 0, [shown(note, second, click=1)]) for index, note, second in times]
+
+
+@pytest.mark.parametrize(
+    ("dedup", "clicked", "left_out"),
+    [
+        ("none", ["10", "10", "12", "10", "13"], 0),
+        ("adjacent", ["10", "12", "10", "13"], 1),
+        ("all", ["10", "12", "13"], 2),
+    ],
+)
+def test_repeated_clicks(raw, tmp_path, dedup, clicked, left_out):
+    root = raw(recommendation_train=repeats(), search_train=[search(0, 1, "a", [shown(20, 1500)])], dqa=None)
+    meta = convert(root, tmp_path / "qilin", Options(dedup=dedup))
+    events = with_notes(tmp_path / "qilin", "inter").filter(user_id="0", source="rec")
+    assert events["item_id"].to_list() == clicked
+    assert meta["counts"]["repeated_clicks_left_out"] == left_out
+    assert with_notes(tmp_path / "qilin", "request").filter(user_id="0").height == 5  # every target stays
+
+
+def test_rare_items_leave_the_histories_and_not_the_targets(raw, tmp_path):
+    root = raw(recommendation_train=repeats(), search_train=[search(0, 1, "a", [shown(20, 1500)])], dqa=None)
+    meta = convert(root, tmp_path / "qilin", Options(min_count=2))
+    events = with_notes(tmp_path / "qilin", "inter")
+    assert events["item_id"].to_list() == ["10", "10", "10"]  # 12 has one click; 13 was clicked in the validation only
+    assert meta["counts"]["clicks_on_rare_items_left_out"] == 2 + 2  # 12 and 13, and 22 and 15 of user 1
+    assert with_notes(tmp_path / "qilin", "request")["clicked"].to_list()[2] == ["12"]
+
+
+def test_an_unknown_choice_is_named():
+    with pytest.raises(InputError, match=r"split is 'offical'.* Did you mean 'official'"):
+        Options(split="offical")
+    with pytest.raises(InputError, match="min_count is 0"):
+        Options(min_count=0)
+
+
+def test_rows_that_showed_nothing_are_named_or_left_out(raw, tmp_path):
+    rows = [*tiny()["recommendation_train"], rec(9, 0, [])]
+    root = raw(recommendation_train=rows)
+    with pytest.raises(InputError, match=r"recommendation_train.*row 2 .*skip"):
+        convert(root, tmp_path / "out")
+    meta = convert(root, tmp_path / "out", Options(on_error="skip"))
+    assert meta["counts"]["bad_rows_left_out"] == {"no exposures": 1}

@@ -1,11 +1,7 @@
-from itertools import pairwise
-
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from qilin_tiny import rec, search, shown, tiny, write_config
 
 from recsys.errors import InputError
@@ -100,31 +96,6 @@ def test_columns_that_are_not_needed_are_not_read(config, tmp_path):
     with pytest.raises(OSError):  # pyarrow's complaint: the damage is real
         pq.read_table(path)
     assert read(config, path, Problems()).equals(expected)
-
-
-@settings(deadline=None, max_examples=40)
-@given(cuts=st.lists(st.integers(0, 9), max_size=4), group=st.integers(1, 12))
-def test_ranges_of_users_part_the_rows(cuts, group, tmp_path_factory):
-    path = tmp_path_factory.mktemp("users") / "train.parquet"
-    rows = pl.DataFrame(
-        {
-            "user_idx": [3, 0, 9, None, 3, 8, -2, 1],
-            "request_idx": range(8),
-            "recent_clicked_note_idxs": [[1]] * 8,
-            REC: [[{"note_idx": 1, "click": 0, "position": 1, "request_timestamp": 5}]] * 8,
-        }
-    )
-    rows.write_parquet(path, row_group_size=group)
-    whole, parted = Problems(skip=True), Problems(skip=True)
-    expected = read("recommendation_train", path, whole)
-    bounds = sorted({0, *cuts, 10})
-    parts = [read("recommendation_train", path, parted, users=users) for users in pairwise(bounds)]
-    for part, users in zip(parts, pairwise(bounds), strict=True):
-        assert part["user_idx"].is_between(*users, closed="left").all()
-        assert part["row"].is_sorted()
-    assert pl.concat(parts).sort("row").equals(expected)
-    assert expected["row"].to_list() == [0, 1, 2, 4, 5, 7]
-    assert parted.counts == whole.counts == {"no id": 1, "no valid id": 1}
 
 
 @pytest.mark.parametrize("group", [1, 5, 24])

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 import polars as pl
 
 from recsys.qilin.partition import Block
-from recsys.qilin.problems import Problems
 
 Work = Callable[[pl.DataFrame], Block]
 """From the rows of some users, in `timeline.ROWS` form, to their block."""
-Engine = Callable[[Work, Problems], Iterator[Block]]
+Engine = Callable[[Work], Iterator[Block]]
 """Does the work on every partition and yields the blocks in the order of the partitions, which is that of the users.
 
-What is wrong with rows that are read is told to the `Problems`."""
+Every file is read once, by whoever makes the engine or at its first work, however often it works.
+"""

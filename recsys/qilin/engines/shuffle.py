@@ -14,7 +14,7 @@ import polars as pl
 
 from recsys.errors import InputError
 from recsys.qilin.engines import Work
-from recsys.qilin.partition import Block, added
+from recsys.qilin.partition import READ, Block, added
 from recsys.qilin.problems import Problems
 from recsys.qilin.source import read
 from recsys.qilin.timeline import CHANNELS, ROWS, unified
@@ -50,12 +50,12 @@ def block(received: Iterable[bytes], work: Work) -> Block:
             return {FAILED: failure.encode()}
     rows = pl.concat([pl.DataFrame(schema=ROWS), *(pl.read_ipc(BytesIO(packed)) for *_, packed in opened)])
     try:
-        return {**work(rows), "read": pickle.dumps(added(counts for _, counts, _ in opened))}
+        return {**work(rows), READ: pickle.dumps(added(counts for _, counts, _ in opened))}
     except InputError as error:
         return {FAILED: str(error).encode()}
 
 
-def opened(blocks: Iterable[Block], problems: Problems) -> Iterator[Block]:
+def opened(blocks: Iterable[Block]) -> Iterator[Block]:
     """The blocks, for the one who asked.
 
     Raises:
@@ -64,8 +64,6 @@ def opened(blocks: Iterable[Block], problems: Problems) -> Iterator[Block]:
     for each in blocks:
         if FAILED in each:
             raise InputError(each[FAILED].decode())
-        for reason, count in pickle.loads(each["read"]).items():
-            problems.counts[reason] = problems.counts.get(reason, 0) + count
         yield each
 
 

@@ -1,0 +1,96 @@
+"""The data files of a conversion, written into its folder piece by piece."""
+
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from recsys import atomic
+from recsys.qilin import items, partition, source, tables
+from recsys.qilin.partition import Block
+from recsys.qilin.problems import Problems
+
+BUCKET = 2_500_000  # notes in memory at once, of which
+PIECE = 100_000  # so many are made into text
+_TAXONOMIES = pl.col("taxonomy1_id", "taxonomy2_id", "taxonomy3_id").cast(pl.Categorical)  # a few hundred of each
+
+
+def users(folder: Path, stem: str, blocks: Iterator[Block]) -> dict[str, Any]:
+    """`.inter`, `.request`, `.search` and `.query` from the blocks of all users; what they counted."""
+    kinds = ("inter", "request", "search")
+    counted: list[dict[str, Any]] = []
+    queries: list[pl.DataFrame] = []
+    for kind in kinds:
+        (folder / f"{stem}.{kind}").write_bytes(atomic.header(tables.TYPES[kind]))
+    for block in blocks:
+        for kind in kinds:
+            with (folder / f"{stem}.{kind}").open("ab") as file:
+                file.write(block[kind])
+        counted.append(pickle.loads(block["counts"]))
+        queries.append(pickle.loads(block["queries"]))
+    distinct = pl.concat(queries).unique("query_id").sort("query_id")
+    atomic.write(distinct, folder / f"{stem}.query", tables.TYPES["query"])
+    return partition.added(counted)
+
+
+def notes(path: Path, files: list[Path], item: np.ndarray, problems: Problems, progress: Callable[[str], None]) -> None:
+    """`.item`, sorted by item; notes are read as often as it takes to hold `BUCKET` of them at once."""
+
+    def pieces() -> Iterator[pl.DataFrame]:
+        edges = range(0, len(item), BUCKET)
+        for number, first in enumerate(edges):
+            progress(f"writing notes, part {number + 1} of {len(edges)}")
+            bucket = _bucket(files, item, first, problems if first == 0 else Problems(skip=True))
+            yield from (tables.items(bucket[start : start + PIECE]) for start in range(0, bucket.height, PIECE))
+
+    atomic.write(pieces(), path, tables.TYPES["item"])
+
+
+def _bucket(files: list[Path], item: np.ndarray, first: int, problems: Problems) -> pl.DataFrame:
+    """The notes whose items are `first` and the `BUCKET` - 1 behind it, sorted, with their `item_id`; each once."""
+    read = (
+        piece.with_columns(_TAXONOMIES, item_id=items.renumbered(piece["note_idx"], item)).drop("file", "row")
+        for file in files
+        for piece in source.notes(file, problems)
+    )
+    inside = pl.concat(piece.filter(pl.col("item_id").is_between(first, first + BUCKET - 1)) for piece in read)
+    ordered = inside.sort("item_id", maintain_order=True)
+    return ordered.filter(pl.col("item_id") != pl.col("item_id").shift(fill_value=-1))
+
+
+def features(path: Path, files: list[Path], problems: Problems) -> None:
+    """`.user`."""
+    people = pl.concat(source.read("user_feat", file, problems) for file in files)
+    repeats = ~pl.col("user_idx").is_first_distinct()
+    people = problems.rows(people, repeats, "user twice", "its user_idx occurs before.")
+    atomic.write(tables.users(people), path, tables.TYPES["user"])
+
+
+def counts(folder: Path, stem: str, known: np.ndarray) -> dict[str, Any]:
+    """What the written files hold; `known` are the items whose notes exist."""
+    events = atomic.read(folder / f"{stem}.inter", ["user_id", "item_id", "source", "split"])
+    searches = atomic.read(folder / f"{stem}.search", ["clicked", "split"])
+    clicked = events["item_id"].unique().cast(pl.Int64)
+    return {
+        "events": _tally(events["source"]),
+        "users": _distinct(events, "user_id"),
+        "items": _distinct(events, "item_id"),
+        "requests": _tally(atomic.read(folder / f"{stem}.request", ["split"])["split"]),
+        "searches": _tally(searches["split"]),
+        "searches_without_click": searches.filter(pl.col("clicked").list.len() == 0).height,
+        "queries": atomic.read(folder / f"{stem}.query", ["query_id"]).height,
+        "notes": len(known),
+        "items_without_note": len(np.setdiff1d(clicked.to_numpy(), known, assume_unique=True)),
+    }
+
+
+def _tally(values: pl.Series) -> dict[str, int]:
+    return dict(values.value_counts().sort(values.name).iter_rows())
+
+
+def _distinct(events: pl.DataFrame, column: str) -> dict[str, int]:
+    per_split = events.group_by("split").agg(pl.col(column).n_unique()).sort("split")
+    return {"all": events[column].n_unique(), **dict(per_split.iter_rows())}
