@@ -10,7 +10,7 @@ from recsys import checkpoints
 from recsys.data import SequenceData
 from recsys.errors import InputError
 from recsys.losses import FullSoftmax
-from recsys.models import Batch, Model, RecBole, SearchSASRec
+from recsys.models import Batch, Model, SearchSASRec
 from recsys.ranking import top_k
 from recsys.training.evaluation import Evaluation
 
@@ -45,8 +45,6 @@ class SequentialRecommender(pl.LightningModule):
         k: int = 10,
     ) -> None:
         super().__init__()
-        if loss is not None and isinstance(network, RecBole):
-            raise InputError(f"--model.loss: {network.title} brings its own; settings.loss_type chooses it.")
         if not cutoffs or min(cutoffs) < 1:
             raise InputError(f"--model.cutoffs {list(cutoffs)}: list lengths must be at least 1.")
         if k < 1:

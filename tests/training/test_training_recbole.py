@@ -98,7 +98,6 @@ def test_every_batch_tells_whose_history_a_point_sees(zoo) -> None:
     ("flag", "value", "sentence"),
     [
         ("--model.network.init_args.model", "GRU4Rek", "Did you mean 'GRU4Rec'?"),
-        ("--model.loss", "FullSoftmax", "GRU4Rec brings its own; settings.loss_type chooses it"),
         ("--model.network.init_args.settings.hidden_sise", "3", "Did you mean 'hidden_size'?"),
     ],
 )
