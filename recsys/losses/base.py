@@ -20,6 +20,10 @@ class Loss(nn.Module, ABC):
     def prepare(self, popularity: Tensor) -> None:
         """Learn the training clicks per item `[items]`, 0 for padding; called once, before the first step."""
 
+    def describe(self, n_items: int, device: str) -> str:
+        """What is computed over a table of `n_items` rows on that type of device, in a few words."""
+        return type(self).__name__
+
 
 def product_type(vectors: Tensor, table: Tensor) -> torch.dtype:
     """The type of the factors of a score: autocast's where it is on, else the wider of the two."""

@@ -1,16 +1,16 @@
 """The LightningModule: any model of `recsys.models`, a loss, and ranking metrics at validation and test."""
 
+import sys
 from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
 from recsys import checkpoints
 from recsys.data import SequenceData
 from recsys.errors import InputError
-from recsys.losses import Loss, default_loss
+from recsys.losses import Loss
 from recsys.models import Batch, Model, SearchSASRec
 from recsys.ranking import top_k
 from recsys.training.evaluation import Evaluation
@@ -21,7 +21,7 @@ class SequentialRecommender(pl.LightningModule):
 
     Args:
         network: The model; its `n_items` and `max_len` come from the data.
-        loss: Training loss (default: softmax, exact over as many items as the device can carry, else sampled).
+        loss: Training loss (default of the command line: Softmax).
         learning_rate: Step size of Adam.
         weight_decay: Decoupled weight decay.
         betas: Decay rates of Adam's moments.
@@ -35,7 +35,7 @@ class SequentialRecommender(pl.LightningModule):
     def __init__(
         self,
         network: Model,
-        loss: Loss | None = None,
+        loss: Loss,
         learning_rate: float = 1e-3,
         weight_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.98),
@@ -66,11 +66,16 @@ class SequentialRecommender(pl.LightningModule):
         return data
 
     def setup(self, stage: str) -> None:
-        """Grow from the warm start and settle the loss before the first step."""
+        """Grow from the warm start and tell the loss what it may know, before the first step."""
         if stage == "fit" and self.warm_start is not None:
             grow(self.network, Path(self.warm_start), self.data.dataset.items.sha256, self.freeze_backbone)
         if stage == "fit":
-            self._settle_loss()
+            self.loss.prepare(torch.from_numpy(self.data.popularity()))
+            described = self.loss.describe(self.data.n_items, self.trainer.strategy.root_device.type)
+            if self.trainer.is_global_zero:
+                print(f"Loss: {described}.", file=sys.stderr)
+            for logger in self.trainer.loggers:
+                logger.log_hyperparams({"loss": described})
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW over what is trained."""
@@ -80,7 +85,6 @@ class SequentialRecommender(pl.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of all targets of the batch's histories."""
         vectors, target = self.network.training_points(batch)
-        assert self.loss is not None
         loss: Tensor = self.loss(vectors, self.network.item_vectors(), target)
         self.log("train/loss", loss, batch_size=len(target), prog_bar=True, on_step=True, on_epoch=True)
         return loss
@@ -126,15 +130,6 @@ class SequentialRecommender(pl.LightningModule):
             exclude = (torch.from_numpy(seen.offsets).to(self.device), torch.from_numpy(seen.values).to(self.device))
         ids, scores = top_k(self.network.encode(batch), self._table, self.k, exclude)
         return batch.request, ids, scores
-
-    def _settle_loss(self) -> None:
-        reason = "as configured"
-        if self.loss is None:
-            self.loss, reason = default_loss(self.data.n_items, self.trainer.strategy.root_device.type)
-        self.loss.prepare(torch.from_numpy(self.data.popularity()))
-        rank_zero_info(f"Loss: {type(self.loss).__name__}, {reason}.")
-        for logger in self.trainer.loggers:
-            logger.log_hyperparams({"loss": type(self.loss).__name__, "loss_reason": reason})
 
     def _begin(self, split: str, exposed: bool) -> None:
         self._table = self.network.item_vectors().detach()  # a parameter would become one of this module, and its state

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from recsys.losses import BCE, GBCE, FullSoftmax, InBatchSoftmax, Loss, SampledSoftmax
+from recsys.losses import BCE, GBCE, FullSoftmax, InBatchSoftmax, Loss, SampledSoftmax, Softmax
 
 ITEMS = 31
 POPULARITY = torch.arange(ITEMS + 1)
@@ -18,6 +18,8 @@ LOSSES = [
     InBatchSoftmax(),
     BCE(),
     GBCE(5),
+    Softmax(),
+    Softmax(exact_up_to=1),
 ]
 
 
