@@ -44,12 +44,14 @@ class _TiledCrossEntropy(torch.autograd.Function):
         ctx: Any, vectors: Tensor, table: Tensor, target: Tensor, dtype: torch.dtype, tile: tuple[int, int]
     ) -> Tensor:
         rows, exact = vectors.to(dtype), sum_type(dtype)
-        normalizer = rows.new_full((len(rows),), -torch.inf, dtype=exact)  # log2 of the sum of exponentials
+        top = rows.new_full((len(rows),), -torch.inf, dtype=exact)  # largest logit so far, to base 2
+        total = torch.zeros_like(top)  # of exponentials relative to that: thousands of logaddexp would lose digits
         for _, some, part, block in _tiles(rows, table, tile):
             logits = (part @ block.T).to(exact)
-            top = logits.amax(0) * _LOG2_E
-            total = torch.add(-top, logits, alpha=_LOG2_E, out=logits).exp2_().sum(0)
-            normalizer[some] = torch.logaddexp2(normalizer[some], total.log2_() + top)
+            before, top[some] = top[some].clone(), torch.maximum(top[some], logits.amax(0) * _LOG2_E)
+            exponentials = torch.add(-top[some], logits, alpha=_LOG2_E, out=logits).exp2_()
+            total[some] = total[some] * (before - top[some]).exp2_() + exponentials.sum(0)
+        normalizer = top + total.log2_()
         ctx.save_for_backward(vectors, table, target, normalizer)
         ctx.dtype, ctx.tile = dtype, tile
         return (normalizer / _LOG2_E - (rows.to(exact) * table[target].to(dtype)).sum(1)).mean()

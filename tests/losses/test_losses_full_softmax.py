@@ -44,6 +44,14 @@ def test_value_and_gradient_with_the_tile_of_the_device(case, outcome):
         torch.testing.assert_close(left, right, rtol=1e-12, atol=1e-12)
 
 
+def test_thousands_of_tiles_lose_no_digits(case):
+    errors = []
+    for scale in (0.1, 0.5, 1.5):
+        ours = FullSoftmax((8, 16))(*case(8, 60_000, dtype=torch.float32, scale=scale))
+        errors.append(abs(ours.item() - reference(*case(8, 60_000, scale=scale)).item()))
+    assert max(errors) < 5e-6
+
+
 @pytest.mark.parametrize("tile", TILES)
 def test_a_target_that_repeats_is_counted_each_time(case, outcome, tile):
     vectors, table, _ = case(5, 10)
