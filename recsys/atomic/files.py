@@ -129,6 +129,6 @@ def _text(series: pl.Series) -> pl.Series:
             raise InputError(f"an element of {series.name!r} holds white space, which separates elements.")
         return series.cast(pl.List(pl.String)).list.join(" ", ignore_nulls=True).fill_null("")
     text = series.cast(pl.String).fill_null("")
-    if series.dtype == pl.String and text.str.contains(r"[\t\r\n]").any():
+    if not series.dtype.is_numeric() and text.str.contains(r"[\t\r\n]").any():
         raise InputError(f"a value of {series.name!r} holds a tab or a line break.")
     return text

@@ -14,8 +14,7 @@ from recsys.qilin.partition import Block
 from recsys.qilin.problems import Problems
 
 BUCKET = 2_500_000  # notes in memory at once, of which
-PIECE = 100_000  # so many are made into text
-_TAXONOMIES = pl.col("taxonomy1_id", "taxonomy2_id", "taxonomy3_id").cast(pl.Categorical)  # a few hundred of each
+PIECE = 100_000  # so many are made into lines
 
 
 def users(folder: Path, stem: str, blocks: Iterator[Block]) -> dict[str, Any]:
@@ -44,20 +43,18 @@ def notes(path: Path, files: list[Path], item: np.ndarray, problems: Problems, p
         for number, first in enumerate(edges):
             progress(f"writing notes, part {number + 1} of {len(edges)}")
             bucket = _bucket(files, item, first, problems if first == 0 else Problems(skip=True))
-            yield from (tables.items(bucket[start : start + PIECE]) for start in range(0, bucket.height, PIECE))
+            yield from bucket.iter_slices(PIECE)
 
     atomic.write(pieces(), path, tables.TYPES["item"])
 
 
 def _bucket(files: list[Path], item: np.ndarray, first: int, problems: Problems) -> pl.DataFrame:
-    """The notes whose items are `first` and the `BUCKET` - 1 behind it, sorted, with their `item_id`; each once."""
-    read = (
-        piece.with_columns(_TAXONOMIES, item_id=items.renumbered(piece["note_idx"], item)).drop("file", "row")
-        for file in files
-        for piece in source.notes(file, problems)
-    )
-    inside = pl.concat(piece.filter(pl.col("item_id").is_between(first, first + BUCKET - 1)) for piece in read)
-    ordered = inside.sort("item_id", maintain_order=True)
+    """The items that are `first` and the `BUCKET` - 1 behind it, sorted; each once."""
+    read = (piece for file in files for piece in source.notes(file, problems))
+    numbered = (piece.with_columns(item_id=items.renumbered(piece["note_idx"], item)) for piece in read)
+    inside = (piece.filter(pl.col("item_id").is_between(first, first + BUCKET - 1)) for piece in numbered)
+    # Texts are worked on where they lie next to each other, before the sort scatters them over the memory.
+    ordered = pl.concat(map(tables.items, inside)).sort("item_id", maintain_order=True)
     return ordered.filter(pl.col("item_id") != pl.col("item_id").shift(fill_value=-1))
 
 
