@@ -183,7 +183,7 @@ def scattered(requests: pl.DataFrame, exposures: pl.DataFrame) -> pl.DataFrame:
 def _tokens(texts: pl.Series) -> pl.Series:
     """Each text as one token; those of taxonomies are a few hundred distinct ones."""
     distinct = pl.DataFrame({"text": texts.unique()}).with_columns(token=text.token(pl.col("text")))
-    return texts.replace_strict(distinct["text"], distinct["token"], return_dtype=pl.Categorical)
+    return texts.replace_strict(distinct["text"], distinct["token"]).cast(pl.Categorical)
 
 
 def _request_id() -> pl.Expr:

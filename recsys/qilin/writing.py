@@ -64,30 +64,3 @@ def features(path: Path, files: list[Path], problems: Problems) -> None:
     repeats = ~pl.col("user_idx").is_first_distinct()
     people = problems.rows(people, repeats, "user twice", "its user_idx occurs before.")
     atomic.write(tables.users(people), path, tables.TYPES["user"])
-
-
-def counts(folder: Path, stem: str, known: np.ndarray) -> dict[str, Any]:
-    """What the written files hold; `known` are the items whose notes exist."""
-    events = atomic.read(folder / f"{stem}.inter", ["user_id", "item_id", "source", "split"])
-    searches = atomic.read(folder / f"{stem}.search", ["clicked", "split"])
-    clicked = events["item_id"].unique().cast(pl.Int64)
-    return {
-        "events": _tally(events["source"]),
-        "users": _distinct(events, "user_id"),
-        "items": _distinct(events, "item_id"),
-        "requests": _tally(atomic.read(folder / f"{stem}.request", ["split"])["split"]),
-        "searches": _tally(searches["split"]),
-        "searches_without_click": searches.filter(pl.col("clicked").list.len() == 0).height,
-        "queries": atomic.read(folder / f"{stem}.query", ["query_id"]).height,
-        "notes": len(known),
-        "items_without_note": len(np.setdiff1d(clicked.to_numpy(), known, assume_unique=True)),
-    }
-
-
-def _tally(values: pl.Series) -> dict[str, int]:
-    return dict(values.value_counts().sort(values.name).iter_rows())
-
-
-def _distinct(events: pl.DataFrame, column: str) -> dict[str, int]:
-    per_split = events.group_by("split").agg(pl.col(column).n_unique()).sort("split")
-    return {"all": events[column].n_unique(), **dict(per_split.iter_rows())}
