@@ -135,7 +135,9 @@ def _text(series: pl.Series) -> pl.Series:
         return series.cast(pl.List(pl.String)).list.join(" ", ignore_nulls=True).fill_null("")
     if series.dtype.is_integer():
         return series
-    text = series.cast(pl.String).fill_null("")
-    if not series.dtype.is_numeric() and text.str.contains(r"[\t\r\n]").any():
-        raise InputError(f"a value of {series.name!r} holds a tab or a line break.")
-    return text
+    if series.dtype in (pl.String, pl.Categorical):
+        distinct = series.unique().cast(pl.String) if series.dtype == pl.Categorical else series
+        if distinct.str.contains(r"[\t\r\n]").any():
+            raise InputError(f"a value of {series.name!r} holds a tab or a line break.")
+        return series
+    return series.cast(pl.String)
