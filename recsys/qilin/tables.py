@@ -151,8 +151,7 @@ def queries(found: pl.DataFrame) -> pl.DataFrame:
 def items(notes: pl.DataFrame) -> pl.DataFrame:
     """Notes, with the `item_id` that each has, as items."""
     return notes.select(
-        "item_id",
-        "note_idx",
+        pl.col("item_id", "note_idx").cast(pl.UInt32),  # millions of them are held until they are sorted
         title=text.characters(pl.col("note_title")),
         taxonomy1=_tokens(notes["taxonomy1_id"]),
         taxonomy2=_tokens(notes["taxonomy2_id"]),

@@ -55,7 +55,7 @@ def _bucket(files: list[Path], item: np.ndarray, first: int, problems: Problems)
     inside = (piece.filter(pl.col("item_id").is_between(first, first + BUCKET - 1)) for piece in numbered)
     # Texts are worked on where they lie next to each other, before the sort scatters them over the memory.
     ordered = pl.concat(map(tables.items, inside)).sort("item_id", maintain_order=True)
-    return ordered.filter(pl.col("item_id") != pl.col("item_id").shift(fill_value=-1))
+    return ordered.filter(pl.col("item_id").ne_missing(pl.col("item_id").shift()))
 
 
 def features(path: Path, files: list[Path], problems: Problems) -> None:
