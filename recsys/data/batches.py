@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from recsys.data.dataset import Dataset
-from recsys.data.histories import Histories, count_before
+from recsys.data.histories import Histories, sortable
 from recsys.data.ragged import Ragged, grouped_offsets, ranges
 from recsys.models.batch import Batch
 
@@ -113,10 +113,9 @@ def assemble(dataset: Dataset, histories: Histories, rows: Rows, chosen: np.ndar
 def _next_items(histories: Histories, user: np.ndarray, end: np.ndarray, n_rows: int) -> np.ndarray:
     """`[rows]` item behind each training row, 0 where the history ends."""
     place = histories.item.offsets[user] + end
-    within = place < histories.item.offsets[user + 1]
-    values = np.append(histories.item.values, 0)
+    within = np.flatnonzero(place < histories.item.offsets[user + 1])
     following = np.zeros(n_rows, np.int64)
-    following[: len(user)] = np.where(within, values[np.where(within, place, 0)], 0)
+    following[within] = histories.item.values[place[within]]
     return following
 
 
@@ -124,9 +123,7 @@ def _training_searches(
     histories: Histories, user: np.ndarray, start: np.ndarray, end: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row, position and index of the searches that stand on an item of their row."""
-    legal = np.flatnonzero(histories.search_visible > 0)
-    size = 2 + max(int(histories.search_visible.max(initial=0)), int(end.max(initial=0)))
-    key = histories.search_user[legal] * size + histories.search_visible[legal]
+    legal, size, key = histories.standing
     low = np.searchsorted(key, user * size + start, side="right")
     high = np.searchsorted(key, user * size + end, side="right")
     index, lengths = ranges(low, high)
@@ -146,7 +143,7 @@ def _request_searches(
     """Row, position and index of the searches strictly before each row's own request."""
     timestamp = dataset.requests.timestamp[request]
     low = np.searchsorted(histories.search_user, user, side="left")
-    high = count_before(histories.search_user, histories.search_timestamp, user, timestamp)
+    high = np.searchsorted(histories.search_key, sortable(user, timestamp), side="left")
     index, lengths = ranges(low, high)
     row = np.repeat(np.arange(len(user)), lengths)
     standing = histories.search_visible[index]
