@@ -151,7 +151,9 @@ def first_legal(
     starts = np.ones(len(user), bool)
     starts[1:] = (user[1:] != user[:-1]) | (visible[1:] != visible[:-1])
     place_user, place_timestamp, place_visible = user[starts], timestamp[starts], visible[starts]
-    after = np.searchsorted(sortable(place_user, place_timestamp), sortable(search_user, search_timestamp), side="right")
+    after = np.searchsorted(
+        sortable(place_user, place_timestamp), sortable(search_user, search_timestamp), side="right"
+    )
     found = np.append(place_user, -1)[after] == search_user
     return np.where(found, np.append(place_visible, -1)[after], -1)
 
