@@ -15,7 +15,7 @@ from recsys.errors import InputError
 from recsys.models.batch import Batch
 
 POOL = 8
-"""Steps whose rows are dealt out by length: of Qilin's windows of 50, a fifth would be padding with 1, 5 % are with 8."""
+"""Steps whose rows are dealt out by length: of Qilin's windows of 50, a fifth is padding with 1 and 5 % with 8."""
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,8 @@ class BatchLoader:
     """Iterates over batches of rows; a new order each epoch, the same for the same seed.
 
     Training rows are shuffled; those that meet in the same POOL steps are then dealt out by length, so that a batch
-    holds little padding, and the steps are shuffled again. Under several processes each takes every `world`-th row: in
-    training the surplus rows are left out so that all take as many steps, in evaluation every row is taken exactly once.
+    holds little padding, and the steps are shuffled again. Under several processes each takes every `world`-th row; in
+    training the surplus rows are left out so that all take as many steps, in evaluation each row is taken exactly once.
     """
 
     dataset: Dataset

@@ -8,7 +8,8 @@ import lightning.pytorch as pl
 import numpy as np
 
 from recsys.data.batches import BatchLoader, request_rows, training_rows
-from recsys.data.dataset import Dataset, load
+from recsys.data.cache import cached
+from recsys.data.dataset import Dataset
 from recsys.data.histories import Histories, histories
 from recsys.errors import InputError
 
@@ -55,8 +56,8 @@ class SequenceData(pl.LightningDataModule):
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The data set, read on first use."""
-        return load(self.path, self.vocabulary, self.min_count)
+        """The data set, read on first use, from the cache where it lies there."""
+        return cached(self.path, self.vocabulary, self.min_count)
 
     @property
     def n_items(self) -> int:

@@ -231,15 +231,15 @@ def test_an_epoch_is_gone_on_with_where_it_was_left(loader, world, epoch):
         return loader(True, seed=3, rank=world - 1, world=world, epoch=epoch)
 
     whole = requests(make())
-    for given in range(1, len(whole) + 1):
+    for done in range(1, len(whole) + 1):
         left = make()
         batches = iter(left)
-        assert [next(batches).request.tolist() for _ in range(given)] == whole[:given]
+        assert [next(batches).request.tolist() for _ in range(done)] == whole[:done]
         resumed = loader(True, seed=3, rank=world - 1, world=world)
         resumed.load_state_dict(left.state_dict())
         iter(resumed)  # Lightning makes an iterator before it sets the epoch, and may make another
         resumed.set_epoch(epoch)
-        assert requests(resumed) == whole[given:]
+        assert requests(resumed) == whole[done:]
         assert requests(resumed) == whole
         assert len(resumed) == len(whole)
 
