@@ -10,7 +10,7 @@ import torch
 
 from recsys.data.dataset import Dataset
 from recsys.data.histories import Histories, sortable
-from recsys.data.ragged import Ragged, grouped_offsets, ranges
+from recsys.data.ragged import Ragged, grouped_offsets, offsets_of, ranges
 from recsys.errors import InputError
 from recsys.models.batch import Batch
 
@@ -27,6 +27,8 @@ class Rows:
     end: np.ndarray
     point: Ragged
     """Per row, indices of points. A point that sees no item is answered from a row of padding."""
+    search: tuple[np.ndarray, np.ndarray] | None = None
+    """In training, which of `histories.standing` stand on each row: the first, and the one behind the last."""
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -52,7 +54,10 @@ def training_rows(histories: Histories, max_len: int, stride: int) -> Rows:
     high = _rank(histories, user, end + 1)
     index, lengths = ranges(low, high)
     assert len(index) == points_before[-1], "a point lies in exactly one window"
-    return Rows(user, np.maximum(0, end - max_len), end, Ragged(np.concatenate([[0], np.cumsum(lengths)]), index))
+    start = np.maximum(0, end - max_len)
+    _, size, key = histories.standing
+    search = tuple(np.searchsorted(key, user * size + edge, side="right") for edge in (start, end))
+    return Rows(user, start, end, Ragged(offsets_of(lengths), index), search)
 
 
 def request_rows(histories: Histories, max_len: int) -> Rows:
@@ -79,7 +84,7 @@ def assemble(dataset: Dataset, histories: Histories, rows: Rows, chosen: np.ndar
     n_rows = len(chosen)
     index = histories.item.offsets[user][:, None] + start[:, None] + np.arange(length)
     inside = np.arange(length) < (end - start)[:, None]
-    item = np.where(inside, histories.item.values[np.where(inside, index, 0)] if len(histories.item.values) else 0, 0)
+    item = np.where(inside, histories.item.values.take(index, mode="clip"), 0) if inside.any() else 0 * index
 
     point = rows.point.take(chosen)
     point_row = np.repeat(np.arange(n_rows), point.lengths)
@@ -92,7 +97,7 @@ def assemble(dataset: Dataset, histories: Histories, rows: Rows, chosen: np.ndar
     target = dataset.requests.target.take(request) if training else Ragged(np.zeros(1, np.int64), np.zeros(0, np.int64))
     in_vocabulary = target.values > 0
     search_row, search_position, search = (
-        _training_searches(histories, user, start, end)
+        _training_searches(histories, rows, chosen)
         if training
         else _request_searches(dataset, histories, user, start, end, request)
     )
@@ -111,7 +116,7 @@ def assemble(dataset: Dataset, histories: Histories, rows: Rows, chosen: np.ndar
                 "search_row": search_row,
                 "search_position": search_position,
                 "search_type": search_row if source is None else source.type[search],
-                "search_gram": np.zeros((0, 0)) if source is None else source.gram[search],
+                "search_gram": np.zeros((0, 0)) if source is None else source.gram.take(search, axis=0),
             }.items()
         }
     )
@@ -127,16 +132,15 @@ def _next_items(histories: Histories, user: np.ndarray, end: np.ndarray, n_rows:
 
 
 def _training_searches(
-    histories: Histories, user: np.ndarray, start: np.ndarray, end: np.ndarray
+    histories: Histories, rows: Rows, chosen: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row, position and index of the searches that stand on an item of their row."""
-    legal, size, key = histories.standing
-    low = np.searchsorted(key, user * size + start, side="right")
-    high = np.searchsorted(key, user * size + end, side="right")
-    index, lengths = ranges(low, high)
-    row = np.repeat(np.arange(len(user)), lengths)
-    chosen = legal[index]
-    return row, histories.search_visible[chosen] - 1 - start[row], histories.search_row[chosen]
+    assert rows.search is not None
+    first, end = rows.search
+    index, lengths = ranges(first[chosen], end[chosen])
+    row = np.repeat(np.arange(len(chosen)), lengths)
+    search = histories.standing[0][index]
+    return row, histories.search_visible[search] - 1 - rows.start[chosen][row], histories.search_row[search]
 
 
 def _request_searches(

@@ -28,7 +28,7 @@ class Ragged:
     def take(self, rows: np.ndarray) -> "Ragged":
         """The lists `rows`, in that order."""
         index, lengths = ranges(self.offsets[rows], self.offsets[rows + 1])
-        return Ragged(offsets_of(lengths), self.values[index])
+        return Ragged(offsets_of(lengths), self.values.take(index))
 
 
 def offsets_of(lengths: np.ndarray) -> np.ndarray:
