@@ -100,7 +100,9 @@ class StepSeeds(Callback):
         seed = int(np.random.SeedSequence(place).generate_state(1)[0])
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002 (some of RecBole's models draw from it)
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed asks for every kind of device, which takes longer
+        if pl_module.device.type != "cpu":
+            torch.get_device_module(pl_module.device).manual_seed(seed)
 
 
 class RequestResults(Callback):

@@ -22,9 +22,9 @@ class Throughput(Callback):
     """
 
     def __init__(self) -> None:
-        self._epoch = torch.zeros(4, dtype=torch.float64)
+        self._epoch = [0.0, 0.0, 0.0, 0.0]
         """Users, targets, seconds, and seconds of them spent making batches."""
-        self._fit = torch.zeros_like(self._epoch)
+        self._fit = torch.zeros(4, dtype=torch.float64)
         self._epochs = 0
         self._since: tuple[float, float] | None = None
 
@@ -57,7 +57,7 @@ class Throughput(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the epoch."""
         self._stop(trainer)
-        total = _over_processes(trainer, self._epoch, "sum")
+        total = _over_processes(trainer, torch.tensor(self._epoch, dtype=torch.float64), "sum")
         total[2:] /= trainer.world_size
         self._fit += total
         self._epochs += 1
@@ -65,7 +65,7 @@ class Throughput(Callback):
         memory = {f"{name}_gb": size for name, size in self._memory(trainer).items()}
         for name, value in (rates | memory).items():
             pl_module.log(f"throughput/{name}", value, rank_zero_only=False)
-        self._epoch.zero_()
+        self._epoch = [0.0, 0.0, 0.0, 0.0]
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say it all in one line."""
@@ -125,6 +125,6 @@ def _making(trainer: pl.Trainer) -> float:
 
 def _over_processes(trainer: pl.Trainer, values: Tensor, operation: str) -> Tensor:
     if trainer.world_size == 1:
-        return values.clone()
+        return values
     reduced: Tensor = trainer.strategy.reduce(values.to(trainer.strategy.root_device), reduce_op=operation)
     return reduced.cpu()
