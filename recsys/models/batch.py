@@ -1,6 +1,6 @@
 """What a model is given: histories, the points in them to predict from, and the searches legal at each position."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -38,10 +38,13 @@ class Batch:
     """`[searches]` Qilin's query_from_type, 1 to 8; 0 unknown."""
     search_gram: Tensor
     """`[searches, grams]` hashes of the query's character n-grams plus 1; 0 is padding."""
+    user: Tensor | None = None
+    """`[points]` number of each point's user in the data set plus 1; None where no data set is at hand."""
 
     def to(self, *args: Any, **kwargs: Any) -> "Batch":
         """Move every tensor, as `Tensor.to` does."""
-        return Batch(**{field.name: getattr(self, field.name).to(*args, **kwargs) for field in fields(self)})
+        tensors: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: x.to(*args, **kwargs) for name, x in tensors.items() if x is not None})
 
     def __len__(self) -> int:
         """Number of points."""

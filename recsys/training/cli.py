@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 
-from recsys import checkpoints, models
+from recsys import checkpoints, losses, models
 from recsys.arguments import explain, keys
 from recsys.data import SequenceData
 from recsys.errors import InputError, did_you_mean
@@ -31,7 +31,7 @@ class Parser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> Any:
         """Exit with code 2 and one sentence."""
-        raise InputError(explain(message, {*keys(self), *_model_names(), *_network_options()}))
+        raise InputError(explain(message, {*keys(self), *_classes(), *_options()}))
 
 
 class RecsysCLI(LightningCLI):
@@ -65,6 +65,7 @@ class RecsysCLI(LightningCLI):
         parser.add_lightning_class_args(ModelCheckpoint, "model_checkpoint")
         parser.set_defaults(
             {
+                "model.loss": {"class_path": "recsys.losses.Softmax"},
                 "early_stopping.monitor": MONITOR,
                 "early_stopping.mode": "max",
                 "early_stopping.patience": 10,
@@ -78,6 +79,7 @@ class RecsysCLI(LightningCLI):
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("data.max_len", "model.network.init_args.max_len")
         parser.link_arguments("data.n_items", "model.network.init_args.n_items", apply_on="instantiate")
+        parser.link_arguments("data.n_users", "model.network.init_args.n_users", apply_on="instantiate")
 
     def _parse_ckpt_path(self) -> None:
         """Lightning would let the hyperparameters of a checkpoint override the command line; what was typed counts."""
@@ -122,6 +124,9 @@ class RecsysCLI(LightningCLI):
             checkpoint = checkpoints.load(self.weights)
             if checkpoint.items.sha256 != self.datamodule.dataset.items.sha256:
                 raise InputError(f"{self.weights}: trained on another item vocabulary than {self.datamodule.path}.")
+            other_data = checkpoint.data.get("fingerprint") != self.datamodule.dataset.fingerprint
+            if checkpoint.network.embeds_users and other_data:
+                raise InputError(f"{self.weights}: knows the users of other data than {self.datamodule.path}.")
             try:
                 self.model.network.load_state_dict(checkpoint.network.state_dict())
             except RuntimeError as error:
@@ -161,25 +166,28 @@ class RecsysCLI(LightningCLI):
         return self.weights.parent if own else new_run(root, config.name)
 
 
-def _model_names() -> list[str]:
-    return [name for name in models.__all__ if issubclass(getattr(models, name), models.Model) and name != "Model"]
+def _classes() -> dict[str, type]:
+    """What `class_path` can name in short: the models and the losses."""
+    found = {name: getattr(room, name) for room in (models, losses) for name in room.__all__}
+    return {name: each for name, each in found.items() if issubclass(each, (models.Model, losses.Loss))}
 
 
-def _network_options() -> set[str]:
-    return {option for name in _model_names() for option in inspect.signature(getattr(models, name)).parameters}
+def _options() -> set[str]:
+    return {option for each in _classes().values() for option in inspect.signature(each).parameters}
 
 
 def find_config(name: str) -> str:
-    """A config file's path: as given, or by name among the shipped `zoo_configs`."""
+    """A config file's path: as given, or by name among the shipped `zoo_configs` and the folders in it."""
     if Path(name).exists():
         return name
     here = Path(__file__).parents[1]
     shipped = [folder for folder in (here.parent / "zoo_configs", here / "_zoo" / "zoo_configs") if folder.is_dir()]
     stem = name.removeprefix("zoo_configs/").removesuffix(".yaml")
-    for folder in shipped:
-        if (folder / f"{stem}.yaml").is_file():
-            return str(folder / f"{stem}.yaml")
-    known = [file.stem for folder in shipped for file in folder.glob("*.yaml")]
+    files = [file for folder in shipped for file in sorted(folder.rglob("*.yaml"))]
+    for file in files:
+        if file.as_posix().endswith(f"/{stem}.yaml"):
+            return str(file)
+    known = {file.stem for file in files}
     raise InputError(f"--config {name}: no such file.{did_you_mean(stem, known)}")
 
 

@@ -1,18 +1,23 @@
 """The LightningModule: any model of `recsys.models`, a loss, and ranking metrics at validation and test."""
 
+import math
+import sys
+from functools import partial
 from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor, nn
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
 
 from recsys import checkpoints
 from recsys.data import SequenceData
 from recsys.errors import InputError
-from recsys.losses import FullSoftmax
-from recsys.models import Batch, Model, SearchSASRec
+from recsys.losses import Loss
+from recsys.models import Batch, Model, RecBole, SearchSASRec
 from recsys.ranking import top_k
 from recsys.training.evaluation import Evaluation
+from recsys.training.schedule import Schedule, scale
 
 
 class SequentialRecommender(pl.LightningModule):
@@ -20,8 +25,11 @@ class SequentialRecommender(pl.LightningModule):
 
     Args:
         network: The model; its `n_items` and `max_len` come from the data.
-        loss: Training loss (default: exact softmax over the whole vocabulary).
-        learning_rate: Step size of Adam.
+        loss: Training loss (default of the command line: Softmax); RecBole's models bring their own.
+        learning_rate: Step size of Adam, at its highest.
+        schedule: What the learning rate does after the warm-up: nothing, or go down to 0 at the last step of
+            `trainer.max_epochs` or `trainer.max_steps`.
+        warmup_steps: Steps in which the learning rate climbs.
         weight_decay: Decoupled weight decay.
         betas: Decay rates of Adam's moments.
         cutoffs: List lengths k of the metrics, as in ndcg@k.
@@ -34,8 +42,10 @@ class SequentialRecommender(pl.LightningModule):
     def __init__(
         self,
         network: Model,
-        loss: nn.Module | None = None,
+        loss: Loss,
         learning_rate: float = 1e-3,
+        schedule: Schedule = "constant",
+        warmup_steps: int = 0,
         weight_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.98),
         cutoffs: tuple[int, ...] = (5, 10, 20),
@@ -49,9 +59,12 @@ class SequentialRecommender(pl.LightningModule):
             raise InputError(f"--model.cutoffs {list(cutoffs)}: list lengths must be at least 1.")
         if k < 1:
             raise InputError(f"--model.k {k}: ask for at least 1 item.")
+        if warmup_steps < 0:
+            raise InputError(f"--model.warmup_steps {warmup_steps}: must be at least 0.")
         self.network = network
-        self.loss = FullSoftmax() if loss is None else loss
+        self.loss = loss
         self.learning_rate, self.weight_decay, self.betas = learning_rate, weight_decay, betas
+        self.schedule, self.warmup_steps = schedule, warmup_steps
         self.cutoffs, self.exclude_seen, self.k = tuple(sorted(cutoffs)), exclude_seen, k
         self.warm_start, self.freeze_backbone = warm_start, freeze_backbone
         self.scores: dict[str, float] = {}
@@ -65,19 +78,36 @@ class SequentialRecommender(pl.LightningModule):
         return data
 
     def setup(self, stage: str) -> None:
-        """Grow from the warm start before the first step."""
+        """Grow from the warm start and tell the loss what it may know, before the first step."""
         if stage == "fit" and self.warm_start is not None:
             grow(self.network, Path(self.warm_start), self.data.dataset.items.sha256, self.freeze_backbone)
+        if stage == "fit" and not isinstance(self.network, RecBole):
+            self.loss.prepare(torch.from_numpy(self.data.popularity()))
+            described = self.loss.describe(self.data.n_items, self.trainer.strategy.root_device.type)
+            if self.trainer.is_global_zero:
+                print(f"Loss: {described}.", file=sys.stderr)
+            for logger in self.trainer.loggers:
+                logger.log_hyperparams({"loss": described})
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW over what is trained."""
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW over what is trained, its learning rate scheduled step by step."""
+        total = self.trainer.estimated_stepping_batches
+        if self.schedule != "constant" and math.isinf(total):
+            raise InputError(f"--model.schedule {self.schedule}: needs an end, set --trainer.max_epochs.")
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        return torch.optim.AdamW(trained, lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay)
+        adam = torch.optim.AdamW(trained, lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay)
+        factor = partial(scale, total=total, warmup=self.warmup_steps, schedule=self.schedule)
+        steps = torch.optim.lr_scheduler.LambdaLR(adam, factor)
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": steps, "interval": "step"}}
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of all targets of the batch's histories."""
-        vectors, target = self.network.training_points(batch)
-        loss: Tensor = self.loss(vectors, self.network.item_vectors(), target)
+        own, target = self.network.own_loss(batch), batch.target_item
+        if own is None:
+            vectors, target = self.network.training_points(batch)
+            loss: Tensor = self.loss(vectors, self.network.item_vectors(), target)
+        else:
+            loss = own
         self.log("train/loss", loss, batch_size=len(target), prog_bar=True, on_step=True, on_epoch=True)
         return loss
 
@@ -97,7 +127,7 @@ class SequentialRecommender(pl.LightningModule):
         """Start counting anew, for the model and for the popularity of items beside it."""
         self._begin("test", exposed=True)
         self._popular = self._evaluation_of("test", exposed=True)
-        self._popularity = torch.from_numpy(self.data.popularity()).to(self._table)[:, None]
+        self._popularity = torch.from_numpy(self.data.popularity()).to(self.device, torch.float32)[:, None]
 
     def test_step(self, batch: Batch, index: int) -> None:
         """Rank the requests of the batch by the model, and by popularity."""
@@ -119,12 +149,13 @@ class SequentialRecommender(pl.LightningModule):
         exclude = None
         if self.exclude_seen:
             seen = self._evaluation.seen(batch.request.cpu().numpy())
-            exclude = (torch.from_numpy(seen.offsets).to(self.device), torch.from_numpy(seen.values).to(self.device))
+            exclude = torch.from_numpy(seen.offsets), torch.from_numpy(seen.values)
         ids, scores = top_k(self.network.encode(batch), self._table, self.k, exclude)
         return batch.request, ids, scores
 
     def _begin(self, split: str, exposed: bool) -> None:
-        self._table = self.network.item_vectors().detach()  # a parameter would become one of this module, and its state
+        table = self.network.item_vectors()
+        self._table = None if table is None else table.detach()  # a parameter would become one of this module's own
         self._evaluation = self._evaluation_of(split, exposed)
 
     def _evaluation_of(self, split: str, exposed: bool) -> Evaluation:

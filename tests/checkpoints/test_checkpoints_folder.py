@@ -187,7 +187,7 @@ def test_a_manifest_that_is_none(saved, content):
         ({"format": None}, "format None"),
         ({"model": "SASrec"}, r"unknown model 'SASrec'. Did you mean 'SASRec'\?"),
         ({"model": "Model"}, "unknown model 'Model'"),
-        ({"model": "Batch"}, "unknown model 'Batch'. Known: BERT4Rec, SASRec, SearchSASRec"),
+        ({"model": "Batch"}, "unknown model 'Batch'. Known: BERT4Rec, RecBole, SASRec, SearchSASRec"),
         ({"model": ["SASRec"]}, "unknown model"),
         ({"hyperparameters": {**SHAPE, "depth": 3}}, "no hyperparameters of SASRec .*depth"),
         ({"hyperparameters": {**SHAPE, "heads": 3}}, "no hyperparameters of SASRec"),
