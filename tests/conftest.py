@@ -13,6 +13,7 @@ os.environ |= {
     "WANDB_SILENT": "true",
     "WANDB_ERROR_REPORTING": "false",
     "HF_HUB_OFFLINE": "1",
+    "RECSYS_CACHE": "",  # none, where a test does not say so
 }
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class Events:
 class Requests:
     """What is to be predicted: a user, a moment, and the items clicked then."""
 
-    id: list[str]
+    id: Sequence[str]
     user: np.ndarray
     timestamp: np.ndarray
     split: np.ndarray
@@ -68,7 +69,7 @@ class Dataset:
 
     name: str
     items: atomic.Vocabulary
-    users: list[str]
+    users: Sequence[str]
     events: Events
     requests: Requests
     searches: Searches | None
@@ -97,9 +98,8 @@ def load(path: Path, vocabulary: tuple[str, ...] = ("train",), min_count: int = 
         inter = leave_one_out(inter)
     inter = inter.with_columns(_split_number(path / f"{stem}.inter", inter["split"]))
     users = inter["user_id"].unique().sort()
-    meta = _read_meta(path / f"{stem}.meta.json")
-    windows = meta.get("options", {}).get("history") == "window"
-    requests = _read_requests(path / f"{stem}.request", windows) if official else None
+    meta = read_meta(path)
+    requests = _read_requests(path / f"{stem}.request", _windows(meta)) if official else None
     if requests is not None:
         users = pl.concat([users, requests["user_id"]]).unique().sort()
     counted = inter.filter(pl.col("split").is_in([SPLITS.index(s) for s in vocabulary])).group_by("item_id").len()
@@ -122,7 +122,7 @@ def load(path: Path, vocabulary: tuple[str, ...] = ("train",), min_count: int = 
         requests=_from_file(requests, number, items) if requests is not None else _from_events(inter, events),
         searches=_read_searches(path, stem, number),
         synthetic=bool(meta.get("synthetic")),
-        fingerprint=_fingerprint(path, stem, (vocabulary, min_count, windows)),
+        fingerprint=fingerprint(path, vocabulary, min_count),
     )
     for i, split in enumerate(SPLITS):
         if not (dataset.requests.split == i).any():
@@ -236,19 +236,29 @@ def _read_searches(path: Path, stem: str, number: pl.DataFrame) -> Searches | No
     )
 
 
-def _read_meta(path: Path) -> dict[str, Any]:
-    """What a conversion says of its files; nothing about data sets from elsewhere."""
+def read_meta(path: Path) -> dict[str, Any]:
+    """What a conversion says of the folder `path`; nothing about data sets from elsewhere.
+
+    Raises:
+        InputError: a `.meta.json` that holds no JSON object.
+    """
+    file = path / f"{path.resolve().name}.meta.json"
     try:
-        return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+        return dict(json.loads(file.read_text("utf-8"))) if file.is_file() else {}
     except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: not a JSON object ({error}).") from error
+        raise InputError(f"{file}: not a JSON object ({error}).") from error
 
 
-def _fingerprint(path: Path, stem: str, rules: tuple[Any, ...]) -> str:
-    digest = hashlib.sha256(repr(rules).encode())
+def fingerprint(path: Path, vocabulary: tuple[str, ...] = ("train",), min_count: int = 1) -> str:
+    """Digest of the files of `path` and of the rules by which they are read."""
+    digest = hashlib.sha256(repr((vocabulary, min_count, _windows(read_meta(path)))).encode())
     for suffix in ("inter", "request", "search", "query"):
-        file = path / f"{stem}.{suffix}"
+        file = path / f"{path.resolve().name}.{suffix}"
         if file.is_file():
             digest.update(suffix.encode())
             digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def _windows(meta: dict[str, Any]) -> bool:
+    return bool(meta.get("options", {}).get("history") == "window")

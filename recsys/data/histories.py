@@ -1,6 +1,7 @@
 """The histories that one split may see, and the points in them to predict from."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -28,6 +29,18 @@ class Histories:
     """`[searches]` items of the user's history after which the search is legal to see; -1 where it never is."""
     search_row: np.ndarray
     """`[searches]` index among the data set's searches."""
+
+    @cached_property
+    def standing(self) -> tuple[np.ndarray, int, np.ndarray]:
+        """The searches that stand on an item, a number above every length, and `user * number + visible` of each."""
+        legal = np.flatnonzero(self.search_visible > 0)
+        size = 2 + int(self.item.lengths.max(initial=0))
+        return legal, size, self.search_user[legal] * size + self.search_visible[legal]
+
+    @cached_property
+    def search_key(self) -> np.ndarray:
+        """`[searches]` sortable by user and time."""
+        return sortable(self.search_user, self.search_timestamp)
 
 
 def histories(dataset: Dataset, split: str) -> Histories:
@@ -122,7 +135,7 @@ def count_before(
 
     Strictly before: an event at the very second of the request is not visible to it.
     """
-    return np.searchsorted(_key(event_user, event_timestamp), _key(user, timestamp), side="left")
+    return np.searchsorted(sortable(event_user, event_timestamp), sortable(user, timestamp), side="left")
 
 
 def first_legal(
@@ -138,11 +151,13 @@ def first_legal(
     starts = np.ones(len(user), bool)
     starts[1:] = (user[1:] != user[:-1]) | (visible[1:] != visible[:-1])
     place_user, place_timestamp, place_visible = user[starts], timestamp[starts], visible[starts]
-    after = np.searchsorted(_key(place_user, place_timestamp), _key(search_user, search_timestamp), side="right")
+    after = np.searchsorted(
+        sortable(place_user, place_timestamp), sortable(search_user, search_timestamp), side="right"
+    )
     found = np.append(place_user, -1)[after] == search_user
     return np.where(found, np.append(place_visible, -1)[after], -1)
 
 
-def _key(user: np.ndarray, timestamp: np.ndarray) -> np.ndarray:
+def sortable(user: np.ndarray, timestamp: np.ndarray) -> np.ndarray:
     """One sortable int64 of (user, timestamp); exact for times within ± 2^39 seconds."""
     return user * (1 << 40) + timestamp + (1 << 39)

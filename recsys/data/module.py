@@ -2,13 +2,14 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import numpy as np
 
 from recsys.data.batches import BatchLoader, request_rows, training_rows
-from recsys.data.dataset import Dataset, load
+from recsys.data.cache import cached
+from recsys.data.dataset import Dataset
 from recsys.data.histories import Histories, histories
 from recsys.errors import InputError
 
@@ -52,11 +53,13 @@ class SequenceData(pl.LightningDataModule):
         self.stride = stride or max(1, max_len // 2)
         self.vocabulary, self.min_count = tuple(vocabulary.split("+")), min_count
         self._histories: dict[str, Histories] = {}
+        self._training: BatchLoader | None = None
+        self._stopped: dict[str, Any] = {}
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The data set, read on first use."""
-        return load(self.path, self.vocabulary, self.min_count)
+        """The data set, read on first use, from the cache where it lies there."""
+        return cached(self.path, self.vocabulary, self.min_count)
 
     @property
     def n_items(self) -> int:
@@ -82,7 +85,22 @@ class SequenceData(pl.LightningDataModule):
     def train_dataloader(self) -> BatchLoader:
         """Windows of the training histories."""
         train = self.histories("train")
-        return self._loader(train, training_rows(train, self.max_len, self.stride), self.batch_size, training=True)
+        rows = training_rows(train, self.max_len, self.stride)
+        self._training = self._loader(train, rows, self.batch_size, training=True)
+        self._training.load_state_dict(self._stopped)
+        self._stopped = {}
+        return self._training
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far training has come within its epoch.
+
+        Lightning asks the loader too, but forgets to tell it when somebody has asked for the number of steps before.
+        """
+        return {} if self._training is None else self._training.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on there with the next `train_dataloader`."""
+        self._stopped = state_dict
 
     def val_dataloader(self) -> BatchLoader:
         """Requests of the validation split."""

@@ -28,19 +28,22 @@ class Ragged:
     def take(self, rows: np.ndarray) -> "Ragged":
         """The lists `rows`, in that order."""
         index, lengths = ranges(self.offsets[rows], self.offsets[rows + 1])
-        return Ragged(offsets_of(lengths), self.values[index])
+        return Ragged(offsets_of(lengths), self.values.take(index))
 
 
 def offsets_of(lengths: np.ndarray) -> np.ndarray:
     """`[lists + 1]` int64 offsets of lists with these lengths."""
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
 
 
 def ranges(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The integers of every range start..end − 1, one after the other, and the lengths of the ranges."""
     lengths = ends - starts
-    first = np.repeat(starts - offsets_of(lengths)[:-1], lengths)
-    return first + np.arange(len(first)), lengths
+    index = (starts - np.cumsum(lengths) + lengths).repeat(lengths)
+    index += np.arange(len(index))
+    return index, lengths
 
 
 def grouped_offsets(group: np.ndarray, n_groups: int) -> np.ndarray:

@@ -2,10 +2,12 @@
 
 import copy
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import polars as pl_
 import torch
 from lightning.pytorch.callbacks import BasePredictionWriter, Callback, EarlyStopping, ModelCheckpoint
@@ -82,6 +84,25 @@ class ExportCheckpoint(Callback):
             pl_module.load_state_dict(state)
         if trainer.is_global_zero and best is not None:
             export(pl_module, Path(trainer.default_root_dir) / CHECKPOINT, {self.monitor: best})
+
+
+class StepSeeds(Callback):
+    """Draws the chance of each training step (dropout, masks, negatives) from its place in the fit.
+
+    A step is then the same whether the fit came to it in one go, or was interrupted and resumed: no state of any
+    generator has to be kept.
+    """
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, index: int) -> None:
+        """Seed by the run, the epoch, the step and the process."""
+        assert isinstance(pl_module, SequentialRecommender)
+        place = (pl_module.data.seed, trainer.current_epoch, index, trainer.global_rank)
+        seed = int(np.random.SeedSequence(place).generate_state(1)[0])
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 (some of RecBole's models draw from it)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed asks for every kind of device, which takes longer
+        if pl_module.device.type != "cpu":
+            torch.get_device_module(pl_module.device).manual_seed(seed)
 
 
 class RequestResults(Callback):

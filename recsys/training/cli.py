@@ -16,9 +16,10 @@ from recsys import checkpoints, losses, models
 from recsys.arguments import explain, keys
 from recsys.data import SequenceData
 from recsys.errors import InputError, did_you_mean
-from recsys.training.callbacks import ExportCheckpoint, RequestResults, SaveRunConfig, WritePredictions
+from recsys.training.callbacks import ExportCheckpoint, RequestResults, SaveRunConfig, StepSeeds, WritePredictions
 from recsys.training.module import SequentialRecommender
 from recsys.training.runs import CHECKPOINT, LAST, latest, new_run, trained
+from recsys.training.throughput import Throughput
 
 __all__ = ["RecsysCLI", "WandbLogger", "find_config", "run"]
 
@@ -55,6 +56,11 @@ class RecsysCLI(LightningCLI):
         """Runs, early stopping and checkpoints, and what the model takes over from the data."""
         parser.add_argument("--name", type=str, default="run", help="Name of the run: results go to RUNS/NAME/TIME.")
         parser.add_argument("--runs", type=str, default="runs", help="Folder of all runs.")
+        parser.add_argument(
+            "--save_every_n_steps",
+            type=int | None,
+            help="Save the state for --ckpt_path last every so many steps as well (default: after each epoch only).",
+        )
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         parser.add_lightning_class_args(ModelCheckpoint, "model_checkpoint")
         parser.set_defaults(
@@ -98,9 +104,15 @@ class RecsysCLI(LightningCLI):
                 if entry.class_path.endswith("WandbLogger") and entry.init_args.name is None:
                     entry.init_args.name = f"{config.name}/{folder.name}"
         # ModelCheckpoint.save_last keeps the last epoch that was the best so far, which is not where a run ended
-        last = ModelCheckpoint(folder / LAST.parent, filename=LAST.stem, enable_version_counter=False)
+        last = {"dirpath": folder / LAST.parent, "filename": LAST.stem, "enable_version_counter": False}
+        steps = config.save_every_n_steps
+        if steps is not None and steps < 1:
+            raise InputError(f"--save_every_n_steps {steps}: must be at least 1.")
         self.trainer_defaults["callbacks"] = [
-            last,
+            ModelCheckpoint(**last),
+            *([ModelCheckpoint(**last, every_n_train_steps=steps)] if steps else []),
+            StepSeeds(),
+            Throughput(),
             ExportCheckpoint(config.early_stopping.monitor),
             RequestResults(),
             *([WritePredictions()] if self.subcommand == "predict" else []),

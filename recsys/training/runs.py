@@ -1,6 +1,8 @@
 """Where runs live: `runs/NAME/TIME/` holds a run's configuration, resumable state, exported checkpoint and results."""
 
+import itertools
 import os
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -13,17 +15,37 @@ LAST = Path("checkpoints") / "last.ckpt"
 
 
 def new_run(root: Path, name: str) -> Path:
-    """A folder for a new run; the processes that Lightning starts beside this one get the same."""
+    """A folder for a new run; the processes that Lightning or torchrun start beside this one get the same."""
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        return _agreed(lambda: _make(root, name))
     if int(os.environ.get("LOCAL_RANK", "0")) > 0 and "RECSYS_RUN_DIR" in os.environ:
         return Path(os.environ["RECSYS_RUN_DIR"])
+    folder = _make(root, name)
+    os.environ["RECSYS_RUN_DIR"] = str(folder)
+    return folder
+
+
+def _make(root: Path, name: str) -> Path:
     stem = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder, n = root / name / stem, 1
     while folder.exists():
         n += 1
         folder = root / name / f"{stem}-{n}"
     folder.mkdir(parents=True)
-    os.environ["RECSYS_RUN_DIR"] = str(folder)
     return folder
+
+
+_turn = itertools.count()
+
+
+def _agreed(make: Callable[[], Path]) -> Path:
+    """What `make` gives in the first of torchrun's processes, told to the others through the store that it serves."""
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    store, key = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])), f"recsys/run/{next(_turn)}"
+    if os.environ["RANK"] == "0":
+        store.set(key, str(make()))
+    return Path(store.get(key).decode())
 
 
 def latest(root: Path, name: str, part: Path | str) -> Path | None:

@@ -12,6 +12,7 @@ from recsys.data import SequenceData, load
 from recsys.data.batches import BatchLoader, assemble, request_rows, training_rows
 from recsys.data.histories import Histories, histories
 from recsys.data.ragged import Ragged, offsets_of
+from recsys.errors import InputError
 
 NOTHING = np.zeros(0, np.int64)
 
@@ -195,6 +196,72 @@ def test_another_epoch_has_another_order_of_the_same(loader):
 
 def test_evaluation_keeps_the_order_of_the_requests(loader):
     assert flat(requests(loader(False))) == sorted(flat(requests(loader(False))))
+
+
+@settings(max_examples=60, deadline=None)
+@given(many_histories(), st.integers(1, 3), st.integers(1, 3), st.integers(0, 5))
+def test_dealing_out_by_length_loses_no_row(case, batch_size, world, epoch):
+    known, max_len, stride = case
+    rows = training_rows(known, max_len, stride)
+    parts = [BatchLoader(None, known, rows, batch_size, True, 0, rank, world, epoch) for rank in range(world)]
+    shares = [part._share() for part in parts]
+    assert {len(share) for share in shares} == {len(rows) // world}
+    assert len(set(np.concatenate(shares).tolist())) == len(rows) // world * world
+    assert {len(part) for part in parts} == {-(-len(shares[0]) // batch_size)}
+
+
+def test_rows_of_a_batch_are_of_about_the_same_length():
+    """1,000 users with 1 to 50 items: at random a third of every batch would be padding."""
+    lengths = np.random.default_rng(0).integers(1, 51, 1000).tolist()
+    known = only_items(lengths, [[length] for length in lengths])
+    rows = training_rows(known, 50, 25)
+    assert len(rows) == 1000
+    length = rows.end - rows.start
+    loader = BatchLoader(None, known, rows, 16, True)
+    batches = [loader._share()[i : i + 16] for i in range(0, 1000, 16)]
+    longest = [length[batch].max() for batch in batches]
+    assert 1 - length.sum() / sum(len(batch) * most for batch, most in zip(batches, longest, strict=True)) < 0.15
+    assert np.abs(np.corrcoef(longest[:-1], np.arange(len(longest) - 1))[0, 1]) < 0.3  # short ones come at any time
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+@pytest.mark.parametrize("world", [1, 2])
+def test_an_epoch_is_gone_on_with_where_it_was_left(loader, world, epoch):
+    def make():
+        return loader(True, seed=3, rank=world - 1, world=world, epoch=epoch)
+
+    whole = requests(make())
+    for done in range(1, len(whole) + 1):
+        left = make()
+        batches = iter(left)
+        assert [next(batches).request.tolist() for _ in range(done)] == whole[:done]
+        resumed = loader(True, seed=3, rank=world - 1, world=world)
+        resumed.load_state_dict(left.state_dict())
+        iter(resumed)  # Lightning makes an iterator before it sets the epoch, and may make another
+        resumed.set_epoch(epoch)
+        assert requests(resumed) == whole[done:]
+        assert requests(resumed) == whole
+        assert len(resumed) == len(whole)
+
+
+def test_a_state_says_nothing_about_another_epoch(loader):
+    left = loader(True)
+    next(iter(left))  # and no further, as trainer.limit_train_batches has it
+    resumed = loader(True)
+    resumed.load_state_dict(left.state_dict())
+    resumed.set_epoch(1)
+    left.set_epoch(1)
+    assert requests(resumed) == requests(left)
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"world": 2}])
+def test_an_epoch_is_not_gone_on_with_in_another_order(loader, other):
+    left = loader(True)
+    next(iter(left))
+    resumed = loader(True, **other)
+    resumed.load_state_dict(left.state_dict())
+    with pytest.raises(InputError, match="stopped in the middle of an epoch"):
+        requests(resumed)
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])

@@ -55,9 +55,10 @@ class Zoo:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_environment() -> Iterator[None]:
-    """Lightning and the run folders set variables; none outlives these tests."""
+def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Data sets are opened from a cache, as a user has it. The variables that are set do not outlive these tests."""
     before = dict(os.environ)
+    os.environ["RECSYS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     yield
     os.environ.clear()
     os.environ.update(before)
