@@ -22,6 +22,8 @@ def only_items(lengths, visible):
     user, seen = np.array(pairs, np.int64).reshape(-1, 2).T
     return Histories(
         item=Ragged(offsets_of(np.array(lengths)), np.arange(1, 1 + sum(lengths))),
+        timestamp=np.arange(sum(lengths)),
+        request_timestamp=np.arange(sum(lengths)),
         user=user,
         visible=seen,
         request=np.arange(len(user)),
