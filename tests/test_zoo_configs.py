@@ -18,7 +18,9 @@ def file(request: pytest.FixtureRequest) -> Path:
 
 
 def test_there_are_configurations() -> None:
-    assert {file.stem for file in FILES} >= {"sasrec_qilin", "bert4rec_qilin", "searchsasrec_qilin"}
+    assert {file.stem for file in FILES} >= {
+        f"{model}_qilin" for model in ("sasrec", "bert4rec", "searchsasrec", "esasrec", "hstu")
+    }
 
 
 @pytest.mark.parametrize("verb", ["fit", "test"])
