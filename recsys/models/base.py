@@ -82,8 +82,7 @@ def recbole_config(
         attn_dropout_prob=dropout,
         hidden_act="gelu",
         layer_norm_eps=1e-12,
-        initializer_range=0.02,
-        **settings,
+        **{"initializer_range": 0.02} | settings,
     )
 
 

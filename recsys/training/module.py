@@ -1,9 +1,12 @@
 """The LightningModule: any model of `recsys.models`, a loss, and ranking metrics at validation and test."""
 
+import math
+from functools import partial
 from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from recsys import checkpoints
@@ -13,6 +16,7 @@ from recsys.losses import FullSoftmax
 from recsys.models import Batch, Model, SearchSASRec
 from recsys.ranking import top_k
 from recsys.training.evaluation import Evaluation
+from recsys.training.schedule import Schedule, scale
 
 
 class SequentialRecommender(pl.LightningModule):
@@ -21,7 +25,10 @@ class SequentialRecommender(pl.LightningModule):
     Args:
         network: The model; its `n_items` and `max_len` come from the data.
         loss: Training loss (default: exact softmax over the whole vocabulary).
-        learning_rate: Step size of Adam.
+        learning_rate: Step size of Adam, at its highest.
+        schedule: What the learning rate does after the warm-up: nothing, or go down to 0 at the last step of
+            `trainer.max_epochs` or `trainer.max_steps`.
+        warmup_steps: Steps in which the learning rate climbs.
         weight_decay: Decoupled weight decay.
         betas: Decay rates of Adam's moments.
         cutoffs: List lengths k of the metrics, as in ndcg@k.
@@ -36,6 +43,8 @@ class SequentialRecommender(pl.LightningModule):
         network: Model,
         loss: nn.Module | None = None,
         learning_rate: float = 1e-3,
+        schedule: Schedule = "constant",
+        warmup_steps: int = 0,
         weight_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.98),
         cutoffs: tuple[int, ...] = (5, 10, 20),
@@ -49,9 +58,12 @@ class SequentialRecommender(pl.LightningModule):
             raise InputError(f"--model.cutoffs {list(cutoffs)}: list lengths must be at least 1.")
         if k < 1:
             raise InputError(f"--model.k {k}: ask for at least 1 item.")
+        if warmup_steps < 0:
+            raise InputError(f"--model.warmup_steps {warmup_steps}: must be at least 0.")
         self.network = network
         self.loss = FullSoftmax() if loss is None else loss
         self.learning_rate, self.weight_decay, self.betas = learning_rate, weight_decay, betas
+        self.schedule, self.warmup_steps = schedule, warmup_steps
         self.cutoffs, self.exclude_seen, self.k = tuple(sorted(cutoffs)), exclude_seen, k
         self.warm_start, self.freeze_backbone = warm_start, freeze_backbone
         self.scores: dict[str, float] = {}
@@ -69,10 +81,16 @@ class SequentialRecommender(pl.LightningModule):
         if stage == "fit" and self.warm_start is not None:
             grow(self.network, Path(self.warm_start), self.data.dataset.items.sha256, self.freeze_backbone)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW over what is trained."""
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW over what is trained, its learning rate scheduled step by step."""
+        total = self.trainer.estimated_stepping_batches
+        if self.schedule != "constant" and math.isinf(total):
+            raise InputError(f"--model.schedule {self.schedule}: needs an end, set --trainer.max_epochs.")
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        return torch.optim.AdamW(trained, lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay)
+        adam = torch.optim.AdamW(trained, lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay)
+        factor = partial(scale, total=total, warmup=self.warmup_steps, schedule=self.schedule)
+        steps = torch.optim.lr_scheduler.LambdaLR(adam, factor)
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": steps, "interval": "step"}}
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of all targets of the batch's histories."""

@@ -113,3 +113,17 @@ def test_a_point_in_the_middle_of_a_row_does_not_see_what_follows(batch_of, trai
     model = trained(network())
     middle = model.encode(batch_of([[1, 2, 3, 4]], points=[(0, 1)]))
     torch.testing.assert_close(middle, model.encode(batch_of([[1, 2]], length=4)), rtol=0, atol=1e-6)
+
+
+@torch.no_grad()
+def test_wider_initial_weights_let_a_fresh_mask_hear_its_history(batch_of):
+    """How far the state of the mask moves when every item before it is another one."""
+
+    def heard(**settings):
+        torch.manual_seed(0)
+        model = BERT4Rec(ITEMS, 10, dim=64, **settings).eval()
+        one, other = model.encode(batch_of([[1, 2, 3, 4], [5, 6, 7, 8]]))
+        return float((one - other).norm() / one.norm())
+
+    assert heard() == heard(initializer_range=0.02) < 0.05
+    assert heard(initializer_range=64**-0.5) > 0.2
