@@ -72,8 +72,9 @@ def assemble(dataset: Dataset, histories: Histories, rows: Rows, chosen: np.ndar
     n_rows = len(chosen)
     index = histories.item.offsets[user][:, None] + start[:, None] + np.arange(length)
     inside = np.arange(length) < (end - start)[:, None]
+    place = np.where(inside, index, 0)
     item, timestamp, request_timestamp = (
-        np.where(inside, values[np.where(inside, index, 0)] if len(values) else 0, 0)
+        values.take(place) * inside if len(values) else np.zeros_like(place)
         for values in (histories.item.values, histories.timestamp, histories.request_timestamp)
     )
 
@@ -81,8 +82,9 @@ def assemble(dataset: Dataset, histories: Histories, rows: Rows, chosen: np.ndar
     point_row = np.repeat(np.arange(n_rows), point.lengths)
     position = histories.visible[point.values] - 1 - start[point_row]
     if training and (position < 0).any():
+        padding = np.zeros((1, length), np.int64)
         item, timestamp, request_timestamp = (
-            np.pad(values, ((0, 1), (0, 0))) for values in (item, timestamp, request_timestamp)
+            np.concatenate([values, padding]) for values in (item, timestamp, request_timestamp)
         )
         point_row = np.where(position < 0, n_rows, point_row)
     position = np.maximum(position, 0)
