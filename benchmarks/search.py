@@ -40,7 +40,7 @@ def gain(folder: Path, users: int, seed: int, influence: float) -> dict[str, flo
     rows = {row.run.model: row for row in compare(found, "ndcg@10", baseline)[0]}
     difference = rows["SearchSASRec"].difference
     assert difference is not None
-    told = json.loads((folder / "raw" / "oracle.json").read_text("utf-8"))["all"]
+    told = json.loads((folder / "raw" / "oracle.json").read_text("utf-8"))["ndcg@10"]["all"]
     return {
         "influence": influence,
         "seed": seed,
@@ -50,7 +50,7 @@ def gain(folder: Path, users: int, seed: int, influence: float) -> dict[str, flo
         "difference": difference.mean,
         "low": difference.low,
         "high": difference.high,
-        "oracle_difference": told["with"]["ndcg@10"] - told["without"]["ndcg@10"],
+        "oracle_difference": told["with"] - told["without"],
     }
 
 

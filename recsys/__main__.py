@@ -22,6 +22,7 @@ VERBS = {
     "compare": "runs side by side, with intervals",
     "models": "the checkpoints that can be used by name",
     "recommend": "recommend for a list of item ids, from a checkpoint alone",
+    "import-recbole": "turn a checkpoint of RecBole's into one of ours, without running anything in it",
     "doctor": "versions, devices, threads, what is missing",
 }
 
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
             raise InputError(f"no verb {verb!r}.{did_you_mean(verb, VERBS)}")
         if argv is None:  # a command that is told to end cleans up as one that is interrupted does
             signal.signal(signal.SIGTERM, signal.default_int_handler)
-        import_module(f"recsys.commands.{verb}").main(rest)
+        import_module(f"recsys.commands.{verb.replace('-', '_')}").main(rest)
     except InputError as error:
         print(f"recsys: error: {error}", file=sys.stderr)
         return 2
@@ -55,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def overview() -> str:
     """What `recsys --help` prints."""
-    verbs = "\n".join(f"  {name:<12}{text}" for name, text in VERBS.items())
+    verbs = "\n".join(f"  {name:<16}{text}" for name, text in VERBS.items())
     return f"usage: recsys VERB [--help] ...\n\nSequential recommenders with search histories.\n\n{verbs}"
 
 

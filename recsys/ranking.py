@@ -17,7 +17,7 @@ _FLIP = 0x7FFFFFFF  # all bits of a float32 but its sign
 @torch.no_grad()
 def top_k(
     vectors: Tensor,
-    table: Tensor,
+    table: Tensor | None,
     k: int,
     exclude: tuple[Tensor, Tensor] | None = None,
     chunk: int = _CHUNK,
@@ -32,7 +32,7 @@ def top_k(
     arguments, also under autocast.
 
     Args:
-        vectors: `[requests, dim]`.
+        vectors: `[requests, dim]`, or the scores `[requests, items]` themselves when there is no table.
         table: `[items, dim]` on the same device.
         k: length of the lists.
         exclude: `(offsets [requests + 1], ids [n])`; `ids[offsets[i]:offsets[i + 1]]` are never returned to request i.
@@ -58,16 +58,18 @@ def top_k(
     return _unpacked(best)
 
 
-def _best_keys(vectors: Tensor, table: Tensor, k: int, rows: Tensor, seen: Tensor, width: int) -> Tensor:
+def _best_keys(vectors: Tensor, table: Tensor | None, k: int, rows: Tensor, seen: Tensor, width: int) -> Tensor:
     """Keys `[requests, k]` of the best items, descending; pairs of `rows` and `seen` are excluded."""
     seen, by_id = seen.sort()
     rows = rows[by_id]
-    starts = torch.arange(0, len(table) + width, width, device=seen.device).clamp(max=len(table))
+    items = _count(vectors, table)
+    starts = torch.arange(0, items + width, width, device=seen.device).clamp(max=items)
     cuts = torch.searchsorted(seen, starts).tolist()
     # Of all that scores -inf, id 0 comes first: what is excluded can never take the place of this padding.
     best = _keys(vectors.new_full((len(vectors), k), -torch.inf), torch.zeros_like(starts[:1]))
-    for i, start in enumerate(range(0, len(table), width)):
-        scores = vectors @ table[start : start + width].float().T
+    for i, start in enumerate(range(0, items, width)):
+        stop = start + width
+        scores = vectors[:, start:stop].clone() if table is None else vectors @ table[start:stop].float().T
         scores[rows[cuts[i] : cuts[i + 1]], seen[cuts[i] : cuts[i + 1]] - start] = -torch.inf
         if start == 0:
             scores[:, 0] = -torch.inf
@@ -114,7 +116,7 @@ def _unpacked(keys: Tensor) -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def rank_candidates(
     vectors: Tensor,
-    table: Tensor,
+    table: Tensor | None,
     offsets: Tensor | np.ndarray,
     candidates: Tensor | np.ndarray,
     seed: int = 0,
@@ -131,7 +133,7 @@ def rank_candidates(
     into batches if `positions` tells where in the whole list each candidate of this batch stands.
 
     Args:
-        vectors: `[requests, dim]`.
+        vectors: `[requests, dim]`, or the scores `[requests, items]` themselves when there is no table.
         table: `[items, dim]` on the same device; row 0 is padding.
         offsets: `[requests + 1]`; `candidates[offsets[i]:offsets[i + 1]]` belong to request i.
         candidates: integer ids `[n]`, 0 where unknown.
@@ -141,15 +143,16 @@ def rank_candidates(
     _check_vectors(vectors, table)
     items = _integers(candidates)
     limits = _checked(_integers(offsets), len(vectors), len(items))
-    if len(items) and not 0 <= int(items.min()) <= int(items.max()) < len(table):
-        raise InputError(f"Candidates must be ids from 0 to {len(table) - 1}, the rows of the table.")
+    known = _count(vectors, table)
+    if len(items) and not 0 <= int(items.min()) <= int(items.max()) < known:
+        raise InputError(f"Candidates must be ids from 0 to {known - 1}, the rows of the table.")
     requests = torch.repeat_interleave(limits.diff())
     scores = np.empty(len(items), dtype=np.float32)
     for start in range(0, len(items), _CHUNK):
         part = slice(start, start + _CHUNK)
-        left = vectors[requests[part].to(vectors.device)].float()
-        right = table[items[part].to(table.device)].float()
-        scores[part] = (left * right).sum(dim=1).cpu().numpy()
+        row, item = requests[part].to(vectors.device), items[part].to(vectors.device)
+        found = vectors[row, item] if table is None else (vectors[row].float() * table[item].float()).sum(dim=1)
+        scores[part] = found.float().cpu().numpy()
     unknown = items.numpy() == 0
     if np.isnan(scores[~unknown]).any():
         raise InputError("Some scores are not a number: the vectors or the table hold nan or infinite values.")
@@ -203,8 +206,15 @@ def _checked(offsets: Tensor, requests: int, ids: int) -> Tensor:
     return offsets
 
 
-def _check_vectors(vectors: Tensor, table: Tensor) -> None:
-    if vectors.ndim != 2 or table.ndim != 2 or vectors.shape[1] != table.shape[1]:
+def _count(vectors: Tensor, table: Tensor | None) -> int:
+    return vectors.shape[1] if table is None else len(table)
+
+
+def _check_vectors(vectors: Tensor, table: Tensor | None) -> None:
+    if table is None:
+        if vectors.ndim != 2:
+            raise InputError(f"scores must be [requests, items], not {list(vectors.shape)}.")
+    elif vectors.ndim != 2 or table.ndim != 2 or vectors.shape[1] != table.shape[1]:
         raise InputError(
             "vectors [requests, dim] and table [items, dim] must agree in dim, "
             f"not {list(vectors.shape)} and {list(table.shape)}."

@@ -40,6 +40,11 @@ class Recommender:
     """A loaded checkpoint that answers histories of external item ids."""
 
     def __init__(self, checkpoint: checkpoints.Checkpoint, device: str = "cpu") -> None:
+        if checkpoint.network.embeds_users:
+            raise InputError(
+                f"{checkpoint.network.title} has a vector for each user of its data set and none for anyone else: "
+                "`recsys predict` answers for those users; to recommend for others, train a model that embeds none."
+            )
         self.items = checkpoint.items
         self.network = checkpoint.network.to(device).eval()
         self.metrics = checkpoint.metrics
@@ -52,7 +57,7 @@ class Recommender:
         """Verify and load a checkpoint folder.
 
         Raises:
-            InputError: the folder is missing, damaged, or not a checkpoint.
+            InputError: the folder is missing, damaged, or not a checkpoint; a model that knows only its own users.
         """
         return cls(checkpoints.load(Path(folder)), device)
 
@@ -98,7 +103,7 @@ class Recommender:
                 vector, table = self._popularity.new_ones(1, 1), self._popularity[:, None]
             seen = known.unique() if exclude_seen else known[:0]
             offsets = torch.tensor([0, len(seen)])
-            ids, scores = top_k(vector, table, k, (offsets.to(table.device), seen.to(table.device)))
+            ids, scores = top_k(vector, table, k, (offsets, seen))
         found = ids[0] > 0
         return Recommendations(
             item_ids=self.items.decode(ids[0][found].cpu().numpy()),
@@ -130,7 +135,7 @@ class Recommender:
             search_position=torch.full((len(gram),), last),
             search_type=torch.full((len(gram),), TYPED),
             search_gram=gram,
-        ).to(self._table.device)
+        ).to(self._popularity.device)
 
 
 def _seconds(history: list[str], timestamps: Sequence[float] | None, now: float | None) -> np.ndarray:

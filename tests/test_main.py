@@ -18,7 +18,7 @@ def test_the_overview_lists_every_verb(capsys: pytest.CaptureFixture[str], asked
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(capsys: pytest.CaptureFixture[str], verb: str) -> None:
-    assert callable(import_module(f"recsys.commands.{verb}").main)
+    assert callable(import_module(f"recsys.commands.{verb.replace('-', '_')}").main)
     with pytest.raises(SystemExit) as stopped:
         main([verb, "--help"])
     assert stopped.value.code == 0

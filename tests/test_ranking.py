@@ -190,3 +190,25 @@ def test_pad_ranked_cuts_and_pads():
 def test_bad_arguments_of_candidates(call):
     with pytest.raises(InputError):
         call()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 5), st.integers(1, 100), st.integers(1, 20), st.sampled_from([32, 1000]))
+def test_scores_without_a_table_are_ranked_as_the_products_they_are(seed, requests, items, k, chunk):
+    vectors, table, exclude = tied(seed, requests, items, 2)
+    scores = vectors @ table.T
+    kept = scores.clone()
+    ids, values = top_k(scores, None, k, exclude, chunk)
+    expected_ids, expected = top_k(vectors, table, k, exclude, chunk)
+    assert torch.equal(ids, expected_ids)
+    assert torch.equal(values, expected)
+    assert torch.equal(scores, kept), "and stay as they were"
+    order = rank_candidates(scores, None, *exclude)
+    assert order.tolist() == rank_candidates(vectors, table, *exclude).tolist()
+
+
+def test_scores_without_a_table_are_rows_over_the_items():
+    with pytest.raises(InputError, match=r"scores must be \[requests, items\], not \[3\]"):
+        top_k(torch.zeros(3), None, 1)
+    with pytest.raises(InputError, match="ids from 0 to 3"):
+        rank_candidates(torch.zeros(1, 4), None, torch.tensor([0, 1]), torch.tensor([4]))

@@ -8,8 +8,11 @@ import yaml
 
 from recsys import models
 from recsys.__main__ import VERBS, main
+from recsys.models.recbole import DOT_PRODUCT, OTHER_SCORES, defaults
+from recsys.training.cli import find_config
 
-FILES = sorted((Path(__file__).parents[1] / "zoo_configs").glob("*.yaml"))
+FOLDER = Path(__file__).parents[1] / "zoo_configs"
+FILES = sorted(FOLDER.rglob("*.yaml"))
 
 
 @pytest.fixture(params=FILES, ids=lambda file: file.stem)
@@ -18,12 +21,37 @@ def file(request: pytest.FixtureRequest) -> Path:
 
 
 def test_there_are_configurations() -> None:
-    assert {file.stem for file in FILES} >= {
-        f"{model}_qilin" for model in ("sasrec", "bert4rec", "searchsasrec", "esasrec", "hstu")
-    }
+    names = [file.stem for file in FILES]
+    assert {f"{model}_qilin" for model in ("sasrec", "bert4rec", "searchsasrec", "esasrec", "hstu")} <= set(names)
+    assert {"esasrec_ml-100k", "hstu_ml-100k", "GRU4Rec"} <= set(names)
+    assert len(names) == len(set(names)), "a name is enough"
 
 
-@pytest.mark.parametrize("verb", ["fit", "test"])
+def test_there_is_one_for_every_model_of_recbole_that_needs_items_alone() -> None:
+    recbole = sorted((FOLDER / "recbole").glob("*.yaml"))
+    assert {file.stem for file in recbole} == DOT_PRODUCT | OTHER_SCORES | {"BERT4Rec"}
+    for file in recbole:
+        init = yaml.safe_load(file.read_text("utf-8"))["model"]["network"]["init_args"]
+        assert init.get("model", "BERT4Rec") == file.stem
+        shown = init.get("settings", {}).items()
+        assert file.stem == "BERT4Rec" or shown <= defaults(file.stem).items(), "RecBole's defaults, as it says"
+
+
+@pytest.mark.parametrize("name", ["GRU4Rec", "recbole/GRU4Rec", "recbole/GRU4Rec.yaml", "zoo_configs/recbole/GRU4Rec"])
+def test_a_config_in_a_folder_is_found(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Path(find_config(name)) == FOLDER / "recbole" / "GRU4Rec.yaml"
+
+
+@pytest.mark.parametrize(
+    ("file", "verb"),
+    [
+        pytest.param(file, verb, id=f"{file.stem}-{verb}")
+        for file in FILES
+        for verb in ("fit", "test")
+        if verb == "fit" or file.parent == FOLDER  # parsing takes a while, and those in folders are alike
+    ],
+)
 def test_the_parser_accepts_it_by_name(
     file: Path, verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -48,7 +76,7 @@ def test_it_logs_offline_and_names_itself(file: Path) -> None:
 def test_it_does_not_set_what_comes_from_the_data(file: Path) -> None:
     network = yaml.safe_load(file.read_text("utf-8"))["model"]["network"]
     assert hasattr(models, network["class_path"])
-    assert not {"n_items", "max_len"} & network["init_args"].keys()
+    assert not {"n_items", "n_users", "max_len"} & network["init_args"].keys()
 
 
 def test_a_warm_start_names_a_configuration_of_the_same_shape(file: Path) -> None:
@@ -69,9 +97,9 @@ def test_the_commands_in_its_header_are_its_own(file: Path) -> None:
     assert {verb for verb, _ in commands} <= set(VERBS)
     for verb in ("fit", "test"):
         last = [rest for name, rest in commands if name == verb][-1]
-        assert f"--config zoo_configs/{file.name}" in last
+        assert f"--config {file.relative_to(FOLDER.parent).as_posix()}" in last
     for _, rest in commands:
         for named in re.findall(r"zoo_configs/\S+", rest):
-            assert (file.parent / named.removeprefix("zoo_configs/")).is_file()
+            assert (FOLDER.parent / named).is_file()
     path = yaml.safe_load(file.read_text("utf-8"))["data"]["path"]
     assert all(f"--output {path}" in rest for verb, rest in commands if verb == "convert")

@@ -2,6 +2,15 @@
 
 from typing import Any
 
+ANYONE = """It recommends the next items for a list of item ids, without the
+data that it was trained on:
+
+```
+recsys recommend --checkpoint THIS_FOLDER --history ID,ID,ID --k 10
+```"""
+OWN_USERS = """It has a vector for each user of the data that it was
+trained on, and answers for these users alone: `recsys test` and `recsys predict` with `--ckpt_path THIS_FOLDER`."""
+
 
 def model_card(config: dict[str, Any], n_items: int, metrics: dict[str, float]) -> str:
     """Markdown of the checkpoint described by its `config.json` and `metrics.json`."""
@@ -13,14 +22,11 @@ def model_card(config: dict[str, Any], n_items: int, metrics: dict[str, float]) 
         if data.get("synthetic")
         else ""
     )
-    return f"""# {config["model"]} on {data.get("name", "unknown data")}
+    title = config["hyperparameters"].get("model", config["model"])
+    serves = OWN_USERS if config["hyperparameters"].get("n_users") else ANYONE
+    return f"""# {title} on {data.get("name", "unknown data")}
 {synthetic}
-Made by recsys-zoo {config["versions"]["recsys-zoo"]}. It recommends the next items for a list of item ids, without the
-data that it was trained on:
-
-```
-recsys recommend --checkpoint THIS_FOLDER --history ID,ID,ID --k 10
-```
+Made by recsys-zoo {config["versions"]["recsys-zoo"]}. {serves}
 
 ## Data and protocol
 - Data: {data.get("name", "unknown")}, fingerprint `{str(data.get("fingerprint", ""))[:16]}`

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import safetensors.torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from recsys import models
 from recsys.atomic import Vocabulary
@@ -50,7 +51,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         "versions": {name: _version(name) for name in ("recsys-zoo", "torch", "recbole")},
     }
     items = pl.DataFrame({"item_id": list(checkpoint.items.tokens), "popularity": checkpoint.popularity[1:]})
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    weights = _weights(network)
     with atomic_folder(folder) as temporary:
         safetensors.torch.save_file(weights, temporary / "model.safetensors")
         (temporary / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -61,6 +62,18 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
             name: {"sha256": sha256(temporary / name), "size": (temporary / name).stat().st_size} for name in FILES
         }
         (temporary / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+
+
+def _weights(network: Model) -> dict[str, Tensor]:
+    """The state on the CPU; a tensor with two names is written twice, as safetensors has no way to say so."""
+    weights: dict[str, Tensor] = {}
+    written: set[int] = set()
+    for name, tensor in network.state_dict().items():
+        weights[name] = tensor.detach().cpu().contiguous()
+        if tensor.data_ptr() in written:
+            weights[name] = weights[name].clone()
+        written.add(tensor.data_ptr())
+    return weights
 
 
 def verify(folder: Path) -> None:

@@ -26,8 +26,9 @@ def models(runs: str = "runs") -> None:
         folder = manifest.parent
         config, metrics = _read(folder / "config.json"), _read(folder / "metrics.json")
         best = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        size = config["hyperparameters"]["n_items"] - 1
-        table.add_row(str(folder), config["model"], config["data"]["name"], f"{size:,}", best)
+        hyperparameters = config["hyperparameters"]
+        name, size = hyperparameters.get("model", config["model"]), hyperparameters["n_items"] - 1
+        table.add_row(str(folder), name, config["data"]["name"], f"{size:,}", best)
     Console(width=max(120, Console().width)).print(table if table.row_count else f"No checkpoints under {root}.")
 
 

@@ -32,7 +32,7 @@ def call(
         positional: Whether required arguments are given by place instead of by name.
         lists: Arguments that take several words, with their help; "runs" by place, "--query" by name.
     """
-    verb = function.__name__
+    verb = function.__name__.replace("_", "-")
     parser = Parser(prog=f"recsys {verb}", description=(function.__doc__ or "").split("Args:")[0], allow_abbrev=False)
     names = [name.removeprefix("--") for name in lists or {}]
     parser.add_function_arguments(function, as_group=False, as_positional=positional, skip=set(names))

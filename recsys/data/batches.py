@@ -117,6 +117,7 @@ def assemble(dataset: Dataset, histories: Histories, rows: Rows, chosen: np.ndar
                 "search_position": search_position,
                 "search_type": search_row if source is None else source.type[search],
                 "search_gram": np.zeros((0, 0)) if source is None else source.gram[search],
+                "user": dataset.requests.user[request] + 1,
             }.items()
         }
     )

@@ -63,6 +63,11 @@ class SequenceData(pl.LightningDataModule):
         """Size of the item vocabulary, padding included."""
         return len(self.dataset.items)
 
+    @property
+    def n_users(self) -> int:
+        """Number of users, the unknown one included."""
+        return 1 + len(self.dataset.users)
+
     def histories(self, split: str) -> Histories:
         """What the models may know when they answer `split`."""
         if split not in self._histories:

@@ -12,7 +12,10 @@ from recsys.models.batch import Batch
 
 
 class Model(nn.Module, ABC):
-    """A network that is factored into history vectors and item vectors; a score is their dot product."""
+    """A network that is factored into history vectors and item vectors; a score is their dot product.
+
+    One whose scores are no dot products has no item vectors, and `encode` gives the scores themselves.
+    """
 
     hyperparameters: dict[str, Any]
     """The arguments of `__init__`: with the weights, all that is needed to build the model again."""
@@ -20,14 +23,28 @@ class Model(nn.Module, ABC):
     """Size of the item vocabulary, padding included."""
     uses_searches: bool = False
     """Whether the model reads the searches of a batch."""
+    embeds_users: bool = False
+    """Whether the model has a vector for each user of its data set, and so can answer for nobody else."""
+
+    @property
+    def title(self) -> str:
+        """What people call the model."""
+        return type(self).__name__
 
     @abstractmethod
     def encode(self, batch: Batch) -> Tensor:
-        """One vector per prediction point: `[points, dim]`."""
+        """One vector per prediction point `[points, dim]`, or its scores `[points, items]`."""
 
     @abstractmethod
-    def item_vectors(self, item_ids: Tensor | None = None) -> Tensor:
-        """Vectors of the items `[items, dim]`, of the whole vocabulary (row 0 is padding) when None."""
+    def item_vectors(self, item_ids: Tensor | None = None) -> Tensor | None:
+        """Vectors of the items `[items, dim]`, of the whole vocabulary (row 0 is padding) when `item_ids` is None.
+
+        None when `encode` gives the scores.
+        """
+
+    def own_loss(self, batch: Batch) -> Tensor | None:
+        """The loss of a model that brings its own; None where any loss can be put upon `training_points`."""
+        return None
 
     def training_points(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the loss is computed on: vectors `[targets, dim]` and the items `[targets]` that they should score.
@@ -61,18 +78,27 @@ class RecBoleConfig(dict):
         return None
 
 
-def recbole_config(
-    max_len: int, dim: int, layers: int, heads: int, inner_dim: int, dropout: float, **settings: Any
-) -> RecBoleConfig:
-    """The configuration of one of RecBole's Transformers over histories of up to `max_len` items."""
+def recbole_fields(max_len: int, **settings: Any) -> RecBoleConfig:
+    """The settings of a model over histories of up to `max_len` items, with the names that a batch's fields have."""
     return RecBoleConfig(
         USER_ID_FIELD="user_id",
         ITEM_ID_FIELD="item_id",
         LIST_SUFFIX="_list",
         ITEM_LIST_LENGTH_FIELD="item_length",
         NEG_PREFIX="neg_",
+        INVERSE_ITEM_SEQ="Inverse_item_id_list",
         MAX_ITEM_LIST_LENGTH=max_len,
         device=torch.device("cpu"),
+        **settings,
+    )
+
+
+def recbole_config(
+    max_len: int, dim: int, layers: int, heads: int, inner_dim: int, dropout: float, **settings: Any
+) -> RecBoleConfig:
+    """The configuration of one of RecBole's Transformers over histories of up to `max_len` items."""
+    return recbole_fields(
+        max_len,
         loss_type="CE",
         n_layers=layers,
         n_heads=heads,
@@ -87,11 +113,12 @@ def recbole_config(
 
 
 class ItemSpace:
-    """What a RecBole model asks of its `dataset`: the number of items, padding included."""
+    """What a RecBole model asks of its `dataset`: the numbers of items and users, padding included."""
 
-    def __init__(self, n_items: int) -> None:
-        self.n_items = n_items
+    def __init__(self, n_items: int, n_users: int = 0, max_len: int = 0) -> None:
+        self.item_num, self.user_num = n_items, n_users
+        self.field2seqlen = {"item_id_list": max_len}
 
     def num(self, field: str) -> int:
         """RecBole's `dataset.num`."""
-        return self.n_items
+        return self.user_num if field == "user_id" else self.item_num

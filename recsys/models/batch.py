@@ -43,6 +43,8 @@ class Batch:
     """`[searches]` Qilin's query_from_type, 1 to 8; 0 unknown."""
     search_gram: Tensor
     """`[searches, grams]` hashes of the query's character n-grams plus 1; 0 is padding."""
+    user: Tensor | None = None
+    """`[points]` number of each point's user in the data set plus 1; None where no data set is at hand."""
 
     def to(self, *args: Any, **kwargs: Any) -> "Batch":
         """Move every tensor, as `Tensor.to` does."""

@@ -38,7 +38,7 @@ class SaveRunConfig(SaveConfigCallback):
                 {
                     "stage": stage,
                     "cli": self.config.as_dict() if hasattr(self.config, "as_dict") else dict(self.config),
-                    "model": type(pl_module.network).__name__,
+                    "model": pl_module.network.title,
                     "parameters": sum(parameter.numel() for parameter in pl_module.network.parameters()),
                     "n_items": data.n_items,
                     "data_fingerprint": data.dataset.fingerprint,
@@ -101,7 +101,7 @@ class RequestResults(Callback):
         if trainer.is_global_zero:
             data = pl_module.data
             result = {
-                "model": type(pl_module.network).__name__,
+                "model": pl_module.network.title,
                 "data": data.dataset.name,
                 "data_fingerprint": data.dataset.fingerprint,
                 "protocol": {"exclude_seen": pl_module.exclude_seen, "vocabulary": list(data.vocabulary)},

@@ -72,6 +72,7 @@ class RecsysCLI(LightningCLI):
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("data.max_len", "model.network.init_args.max_len")
         parser.link_arguments("data.n_items", "model.network.init_args.n_items", apply_on="instantiate")
+        parser.link_arguments("data.n_users", "model.network.init_args.n_users", apply_on="instantiate")
 
     def _parse_ckpt_path(self) -> None:
         """Lightning would let the hyperparameters of a checkpoint override the command line; what was typed counts."""
@@ -110,6 +111,9 @@ class RecsysCLI(LightningCLI):
             checkpoint = checkpoints.load(self.weights)
             if checkpoint.items.sha256 != self.datamodule.dataset.items.sha256:
                 raise InputError(f"{self.weights}: trained on another item vocabulary than {self.datamodule.path}.")
+            other_data = checkpoint.data.get("fingerprint") != self.datamodule.dataset.fingerprint
+            if checkpoint.network.embeds_users and other_data:
+                raise InputError(f"{self.weights}: knows the users of other data than {self.datamodule.path}.")
             try:
                 self.model.network.load_state_dict(checkpoint.network.state_dict())
             except RuntimeError as error:
@@ -158,16 +162,17 @@ def _network_options() -> set[str]:
 
 
 def find_config(name: str) -> str:
-    """A config file's path: as given, or by name among the shipped `zoo_configs`."""
+    """A config file's path: as given, or by name among the shipped `zoo_configs` and the folders in it."""
     if Path(name).exists():
         return name
     here = Path(__file__).parents[1]
     shipped = [folder for folder in (here.parent / "zoo_configs", here / "_zoo" / "zoo_configs") if folder.is_dir()]
     stem = name.removeprefix("zoo_configs/").removesuffix(".yaml")
-    for folder in shipped:
-        if (folder / f"{stem}.yaml").is_file():
-            return str(folder / f"{stem}.yaml")
-    known = [file.stem for folder in shipped for file in folder.glob("*.yaml")]
+    files = [file for folder in shipped for file in sorted(folder.rglob("*.yaml"))]
+    for file in files:
+        if file.as_posix().endswith(f"/{stem}.yaml"):
+            return str(file)
+    known = {file.stem for file in files}
     raise InputError(f"--config {name}: no such file.{did_you_mean(stem, known)}")
 
 

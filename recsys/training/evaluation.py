@@ -34,8 +34,11 @@ class Evaluation:
         self._request: list[np.ndarray] = []
         self._values: dict[str, list[np.ndarray]] = {}
 
-    def add(self, request: Tensor, vectors: Tensor, table: Tensor) -> None:
-        """Take in the requests `[points]` with their vectors `[points, dim]` and the item table `[items, dim]`."""
+    def add(self, request: Tensor, vectors: Tensor, table: Tensor | None) -> None:
+        """Take in the requests `[points]` with their vectors `[points, dim]` and the item table `[items, dim]`.
+
+        Without a table the vectors are the scores `[points, items]`.
+        """
         rows = request.cpu().numpy()
         values = self._full(rows, vectors, table)
         if self.exposed:
@@ -68,16 +71,16 @@ class Evaluation:
             }
         )
 
-    def _full(self, rows: np.ndarray, vectors: Tensor, table: Tensor) -> dict[str, np.ndarray]:
+    def _full(self, rows: np.ndarray, vectors: Tensor, table: Tensor | None) -> dict[str, np.ndarray]:
         exclude = None
         if self.exclude_seen:
             seen = self.seen(rows)
-            exclude = (torch.from_numpy(seen.offsets).to(table.device), torch.from_numpy(seen.values).to(table.device))
+            exclude = torch.from_numpy(seen.offsets), torch.from_numpy(seen.values)
         ranked, _ = top_k(vectors, table, max(self.cutoffs), exclude)
         target = self.dataset.requests.target.take(rows)
         return evaluate(ranked.cpu().numpy(), target.offsets, target.values, self.cutoffs)
 
-    def _exposed(self, rows: np.ndarray, vectors: Tensor, table: Tensor) -> dict[str, np.ndarray]:
+    def _exposed(self, rows: np.ndarray, vectors: Tensor, table: Tensor | None) -> dict[str, np.ndarray]:
         requests = self.dataset.requests
         assert requests.candidate is not None
         assert requests.clicked is not None

@@ -94,8 +94,12 @@ class SequentialRecommender(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of all targets of the batch's histories."""
-        vectors, target = self.network.training_points(batch)
-        loss: Tensor = self.loss(vectors, self.network.item_vectors(), target)
+        own, target = self.network.own_loss(batch), batch.target_item
+        if own is None:
+            vectors, target = self.network.training_points(batch)
+            loss: Tensor = self.loss(vectors, self.network.item_vectors(), target)
+        else:
+            loss = own
         self.log("train/loss", loss, batch_size=len(target), prog_bar=True, on_step=True, on_epoch=True)
         return loss
 
@@ -115,7 +119,7 @@ class SequentialRecommender(pl.LightningModule):
         """Start counting anew, for the model and for the popularity of items beside it."""
         self._begin("test", exposed=True)
         self._popular = self._evaluation_of("test", exposed=True)
-        self._popularity = torch.from_numpy(self.data.popularity()).to(self._table)[:, None]
+        self._popularity = torch.from_numpy(self.data.popularity()).to(self.device, torch.float32)[:, None]
 
     def test_step(self, batch: Batch, index: int) -> None:
         """Rank the requests of the batch by the model, and by popularity."""
@@ -137,12 +141,13 @@ class SequentialRecommender(pl.LightningModule):
         exclude = None
         if self.exclude_seen:
             seen = self._evaluation.seen(batch.request.cpu().numpy())
-            exclude = (torch.from_numpy(seen.offsets).to(self.device), torch.from_numpy(seen.values).to(self.device))
+            exclude = torch.from_numpy(seen.offsets), torch.from_numpy(seen.values)
         ids, scores = top_k(self.network.encode(batch), self._table, self.k, exclude)
         return batch.request, ids, scores
 
     def _begin(self, split: str, exposed: bool) -> None:
-        self._table = self.network.item_vectors().detach()  # a parameter would become one of this module, and its state
+        table = self.network.item_vectors()
+        self._table = None if table is None else table.detach()  # a parameter would become one of this module's own
         self._evaluation = self._evaluation_of(split, exposed)
 
     def _evaluation_of(self, split: str, exposed: bool) -> Evaluation:

@@ -193,7 +193,7 @@ def test_a_manifest_that_is_none(saved, content):
         ({"model": "Model"}, "unknown model 'Model'"),
         (
             {"model": "Batch"},
-            "unknown model 'Batch'. Known: BERT4Rec, CausalTransformer, HSTU, SASRec, SearchSASRec, eSASRec",
+            "'Batch'. Known: BERT4Rec, CausalTransformer, HSTU, RecBole, SASRec, SearchSASRec, eSASRec",
         ),
         ({"model": ["SASRec"]}, "unknown model"),
         ({"hyperparameters": {**SHAPE, "depth": 3}}, "no hyperparameters of SASRec .*depth"),

@@ -43,6 +43,7 @@ def batch_of() -> Callable[..., Batch]:
             search_position=place[:, 1],
             search_type=place[:, 2],
             search_gram=torch.from_numpy(gram_matrix([search[3] for search in searches])),
+            user=1 + row,
         )
 
     return make

@@ -1,0 +1,198 @@
+"""RecBole's sequential models through one adapter: the network, the loss and the scores are RecBole's own.
+
+It trains one row per target, the target's history cut behind what it sees (RecBole's data augmentation), but makes the
+rows of a batch when the batch is trained and keeps none.
+"""
+
+import re
+from importlib.resources import files
+from inspect import signature
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from recsys.errors import InputError, did_you_mean
+from recsys.models.base import ItemSpace, Model, recbole_class, recbole_fields
+from recsys.models.batch import Batch, point_rows
+
+DOT_PRODUCT = frozenset(["CORE", "Caser", "FOSSIL", "GCSAN", "GRU4Rec", "HGN", "HRM", "LightSANs", "NARM"]) | frozenset(
+    ["NPE", "NextItNet", "SASRec", "SHAN", "SINE", "SRGNN", "STAMP"]
+)
+"""Models whose score is the product of `forward` and a table of items."""
+OTHER_SCORES = frozenset(["FPMC", "GRU4RecCPR", "RepeatNet", "SASRecCPR", "TransRec"])
+"""Models that give the scores of all items at once."""
+ELSEWHERE = {
+    "BERT4Rec": "has a class of its own here, without RecBole's defects: class_path: BERT4Rec",
+    "FEARec": "looks for other histories with the same target in RecBole's own data set, which is not read here",
+    **dict.fromkeys(
+        ["DIEN", "DIN", "FDSA", "GRU4RecF", "S3Rec", "SASRecF"],
+        "needs features of items, which this adapter does not give it",
+    ),
+    **dict.fromkeys(["GRU4RecKG", "KSR"], "needs a knowledge graph, which this adapter does not give it"),
+}
+"""RecBole's other sequential models, and why they are not here."""
+
+_TILE = 1 << 26  # numbers: what TransRec, which repeats its item table for every row, may hold at a time, 256 MiB
+
+
+class RecBole(Model):
+    """A model of RecBole by its name.
+
+    Args:
+        model: RecBole's name of the model, such as GRU4Rec.
+        n_items: Size of the item vocabulary, padding included.
+        max_len: Longest history, in items (RecBole's `MAX_ITEM_LIST_LENGTH`).
+        n_users: Number of users plus one; of no use but to models that embed users.
+        settings: The model's settings that differ from RecBole's defaults, in RecBole's names.
+
+    Raises:
+        InputError: a model that RecBole has not or that needs more than items; a setting that it has not; no RecBole.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        n_items: int,
+        max_len: int = 50,
+        n_users: int = 0,
+        settings: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        merged, network_class = _merged(model, settings or {}), recbole_class(model)
+        self._arguments = [name for name in signature(network_class.forward).parameters if name != "self"]
+        self.embeds_users = "user" in self._arguments
+        if n_items < 3:
+            raise InputError(f"n_items is {n_items}: RecBole's models need at least 2 items beside padding.")
+        if self.embeds_users and n_users < 2:
+            raise InputError(f"{model} embeds users: n_users is {n_users}, name their number plus one.")
+        reranked = merged.get("reranker_CAN_NUM", 0)
+        if max(int(part) for part in str(reranked).split(",")) > n_items:
+            raise InputError(f"settings: {model}, reranker_CAN_NUM {reranked}: at most {n_items}, the number of items.")
+        config = recbole_fields(max_len, **merged)
+        try:
+            self.inner = network_class(config, ItemSpace(n_items, n_users, max_len))
+        except (TypeError, ValueError, RuntimeError, ArithmeticError, SystemExit) as error:
+            raise InputError(f"{model}: RecBole cannot build it with these settings ({error}).") from error
+        self.model, self.n_items, self.max_len = model, n_items, max_len
+        self.hyperparameters = {
+            "model": model,
+            "n_items": n_items,
+            "max_len": max_len,
+            "n_users": n_users if self.embeds_users else 0,
+            "settings": dict(settings or {}),
+        }
+
+    @property
+    def title(self) -> str:
+        """RecBole's name of the model."""
+        return self.model
+
+    def encode(self, batch: Batch) -> Tensor:
+        """What `forward` makes of each point's history `[points, dim]`; of `OTHER_SCORES` scores `[points, items]`.
+
+        A point without a history is answered as if a padding item were in it.
+        """
+        item, count = point_rows(batch)
+        rows = self.rows(item, count.clamp(min=1), batch.user)
+        if self.model in DOT_PRODUCT:
+            return self.inner(*(rows[_FIELD[name]] for name in self._arguments))
+        width = self.n_items * self.inner.embedding_size if self.model == "TransRec" else self.n_items
+        size = max(1, _TILE // width)
+        parts = [{name: x[i : i + size] for name, x in rows.items()} for i in range(0, len(item), size)]
+        scores = [self.inner.full_sort_predict(part).view(-1, self.n_items) for part in parts]
+        return torch.cat(scores) if scores else item.new_zeros(0, self.n_items, dtype=torch.float32)
+
+    def item_vectors(self, item_ids: Tensor | None = None) -> Tensor | None:
+        """What the model multiplies `forward` with `[items, dim]`; None of `OTHER_SCORES`."""
+        if self.model not in DOT_PRODUCT:
+            return None
+        prediction = self.inner.item_embedding_for_prediction if self.model == "HGN" else self.inner.item_embedding
+        table = prediction.weight if item_ids is None else prediction.weight[item_ids]
+        if self.model == "CORE":
+            return nn.functional.normalize(table, dim=-1) / self.inner.temperature
+        return nn.functional.relu(table) if self.model == "NPE" else table
+
+    def own_loss(self, batch: Batch) -> Tensor:
+        """RecBole's `calculate_loss` of the targets with a history, one row each; its parts are added up."""
+        item, count = point_rows(batch)
+        trained = count[batch.target_point] > 0
+        point, target = batch.target_point[trained], batch.target_item[trained]
+        if not len(point):  # nothing to learn from, but a step that Lightning can take
+            return torch.stack([parameter.sum() for parameter in self.parameters()]).sum() * 0.0
+        user = None if batch.user is None else batch.user[point]
+        loss = self.inner.calculate_loss(self.rows(item[point], count[point], user, target))
+        return torch.stack(loss).sum() if isinstance(loss, tuple) else loss
+
+    def rows(
+        self, item: Tensor, count: Tensor, user: Tensor | None = None, target: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """RecBole's interaction of histories `[rows, length]` of `count` items each, oldest first, right-padded.
+
+        The negative item of pairwise losses is drawn uniformly from all but the target, as by RecBole's sampler.
+        """
+        if self.embeds_users and user is None:
+            raise InputError(f"{self.model} embeds users, and this batch does not tell whose histories it holds.")
+        for module in self.inner.modules():  # many make tensors on the device that they were told at their birth
+            if "device" in vars(module):
+                module.device = item.device
+        padded = item.new_zeros(len(item), self.max_len)
+        padded[:, : item.shape[1]] = item
+        place = torch.arange(self.max_len, device=item.device) - (self.max_len - count)[:, None]
+        inverse = padded.gather(1, place % self.max_len)
+        target = torch.zeros_like(count) if target is None else target
+        negative = torch.randint_like(target, 1, self.n_items - 1)
+        return {
+            "user_id": torch.zeros_like(count) if user is None else user,
+            # SHAN is trained on left-padded histories, and given right-padded ones by RecBole's full_sort_predict alone
+            "item_id_list": inverse if self.model == "SHAN" else padded,
+            "Inverse_item_id_list": inverse,
+            "item_length": count,
+            "item_id": target,
+            "neg_item_id": negative + (negative >= target).to(negative),
+        }
+
+
+_FIELD = {
+    "user": "user_id",
+    "item_seq": "item_id_list",
+    "seq_item": "item_id_list",
+    "item_seq_len": "item_length",
+    "seq_item_len": "item_length",
+}
+"""The arguments of RecBole's `forward`, as the fields of an interaction."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads numbers as RecBole does: 1e-12 is one, which is a text in YAML 1.1."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d[\d_]*\.[\d_]*([eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.[\d_]+([eE][-+]\d+)?)$"),
+    list("-+0123456789."),
+)
+
+
+def defaults(model: str) -> dict[str, Any]:
+    """RecBole's settings of a model: its own, not those of data, training and evaluation.
+
+    Raises:
+        InputError: as `RecBole`, of a model that it does not take.
+    """
+    if model in ELSEWHERE:
+        raise InputError(f"{model} {ELSEWHERE[model]}.")
+    if model not in DOT_PRODUCT | OTHER_SCORES:
+        hint = did_you_mean(model, DOT_PRODUCT | OTHER_SCORES)
+        raise InputError(f"{model} is none of RecBole's sequential models.{hint}")
+    text = (files("recbole") / "properties" / "model" / f"{model}.yaml").read_text("utf-8")
+    return {name: value for name, value in (yaml.load(text, _Loader) or {}).items() if name != "transform"}
+
+
+def _merged(model: str, settings: dict[str, Any]) -> dict[str, Any]:
+    known = defaults(model)
+    for name in settings:
+        if name not in known:
+            raise InputError(f"settings: {model} has no {name!r}.{did_you_mean(name, known)}")
+    return known | settings
