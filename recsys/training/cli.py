@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 
-from recsys import checkpoints, models
+from recsys import checkpoints, losses, models
 from recsys.arguments import explain, keys
 from recsys.data import SequenceData
 from recsys.errors import InputError, did_you_mean
@@ -30,7 +30,7 @@ class Parser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> Any:
         """Exit with code 2 and one sentence."""
-        raise InputError(explain(message, {*keys(self), *_model_names(), *_network_options()}))
+        raise InputError(explain(message, {*keys(self), *_classes(), *_options()}))
 
 
 class RecsysCLI(LightningCLI):
@@ -59,6 +59,7 @@ class RecsysCLI(LightningCLI):
         parser.add_lightning_class_args(ModelCheckpoint, "model_checkpoint")
         parser.set_defaults(
             {
+                "model.loss": {"class_path": "recsys.losses.Softmax"},
                 "early_stopping.monitor": MONITOR,
                 "early_stopping.mode": "max",
                 "early_stopping.patience": 10,
@@ -153,12 +154,14 @@ class RecsysCLI(LightningCLI):
         return self.weights.parent if own else new_run(root, config.name)
 
 
-def _model_names() -> list[str]:
-    return [name for name in models.__all__ if issubclass(getattr(models, name), models.Model) and name != "Model"]
+def _classes() -> dict[str, type]:
+    """What `class_path` can name in short: the models and the losses."""
+    found = {name: getattr(room, name) for room in (models, losses) for name in room.__all__}
+    return {name: each for name, each in found.items() if issubclass(each, (models.Model, losses.Loss))}
 
 
-def _network_options() -> set[str]:
-    return {option for name in _model_names() for option in inspect.signature(getattr(models, name)).parameters}
+def _options() -> set[str]:
+    return {option for each in _classes().values() for option in inspect.signature(each).parameters}
 
 
 def find_config(name: str) -> str:

@@ -1,19 +1,20 @@
 """The LightningModule: any model of `recsys.models`, a loss, and ranking metrics at validation and test."""
 
 import math
+import sys
 from functools import partial
 from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor, nn
+from torch import Tensor
 
 from recsys import checkpoints
 from recsys.data import SequenceData
 from recsys.errors import InputError
-from recsys.losses import FullSoftmax
-from recsys.models import Batch, Model, SearchSASRec
+from recsys.losses import Loss
+from recsys.models import Batch, Model, RecBole, SearchSASRec
 from recsys.ranking import top_k
 from recsys.training.evaluation import Evaluation
 from recsys.training.schedule import Schedule, scale
@@ -24,7 +25,7 @@ class SequentialRecommender(pl.LightningModule):
 
     Args:
         network: The model; its `n_items` and `max_len` come from the data.
-        loss: Training loss (default: exact softmax over the whole vocabulary).
+        loss: Training loss (default of the command line: Softmax); RecBole's models bring their own.
         learning_rate: Step size of Adam, at its highest.
         schedule: What the learning rate does after the warm-up: nothing, or go down to 0 at the last step of
             `trainer.max_epochs` or `trainer.max_steps`.
@@ -41,7 +42,7 @@ class SequentialRecommender(pl.LightningModule):
     def __init__(
         self,
         network: Model,
-        loss: nn.Module | None = None,
+        loss: Loss,
         learning_rate: float = 1e-3,
         schedule: Schedule = "constant",
         warmup_steps: int = 0,
@@ -61,7 +62,7 @@ class SequentialRecommender(pl.LightningModule):
         if warmup_steps < 0:
             raise InputError(f"--model.warmup_steps {warmup_steps}: must be at least 0.")
         self.network = network
-        self.loss = FullSoftmax() if loss is None else loss
+        self.loss = loss
         self.learning_rate, self.weight_decay, self.betas = learning_rate, weight_decay, betas
         self.schedule, self.warmup_steps = schedule, warmup_steps
         self.cutoffs, self.exclude_seen, self.k = tuple(sorted(cutoffs)), exclude_seen, k
@@ -77,9 +78,16 @@ class SequentialRecommender(pl.LightningModule):
         return data
 
     def setup(self, stage: str) -> None:
-        """Grow from the warm start before the first step."""
+        """Grow from the warm start and tell the loss what it may know, before the first step."""
         if stage == "fit" and self.warm_start is not None:
             grow(self.network, Path(self.warm_start), self.data.dataset.items.sha256, self.freeze_backbone)
+        if stage == "fit" and not isinstance(self.network, RecBole):
+            self.loss.prepare(torch.from_numpy(self.data.popularity()))
+            described = self.loss.describe(self.data.n_items, self.trainer.strategy.root_device.type)
+            if self.trainer.is_global_zero:
+                print(f"Loss: {described}.", file=sys.stderr)
+            for logger in self.trainer.loggers:
+                logger.log_hyperparams({"loss": described})
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW over what is trained, its learning rate scheduled step by step."""

@@ -1,0 +1,38 @@
+"""The contract of every loss."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+
+class Loss(nn.Module, ABC):
+    """A mean over targets, of the vectors that should score them and the table of all item vectors."""
+
+    @abstractmethod
+    def forward(self, vectors: Tensor, table: Tensor, target: Tensor) -> Tensor:
+        """Scalar loss of vectors `[targets, dim]`, table `[items, dim]` (row 0 is padding) and items `[targets]`.
+
+        Padding is never a negative, and without any target the loss is 0. Under autocast, products are made of
+        autocast's type, as its own would be; sums are at least float32.
+        """
+
+    def prepare(self, popularity: Tensor) -> None:
+        """Learn the training clicks per item `[items]`, 0 for padding; called once, before the first step."""
+
+    def describe(self, n_items: int, device: str) -> str:
+        """What is computed over a table of `n_items` rows on that type of device, in a few words."""
+        return type(self).__name__
+
+
+def product_type(vectors: Tensor, table: Tensor) -> torch.dtype:
+    """The type of the factors of a score: autocast's where it is on, else the wider of the two."""
+    device = vectors.device.type
+    if torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return torch.promote_types(vectors.dtype, table.dtype)
+
+
+def sum_type(dtype: torch.dtype) -> torch.dtype:
+    """The type of sums over products of that type."""
+    return torch.promote_types(dtype, torch.float32)
