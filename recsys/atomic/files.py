@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 import polars as pl
 
@@ -81,7 +82,7 @@ def write(frames: pl.DataFrame | Iterable[pl.DataFrame], path: Path, types: Mapp
         file.write(header(types))
         for frame in [frames] if isinstance(frames, pl.DataFrame) else frames:
             try:
-                file.write(lines(frame, types))
+                _add(frame, types, file)
             except InputError as error:
                 raise InputError(f"{path}: {error}") from error
 
@@ -98,9 +99,13 @@ def lines(frame: pl.DataFrame, types: Mapping[str, str]) -> bytes:
         InputError: a token holding a tab or line break, or a sequence element holding a space.
     """
     buffer = BytesIO()
-    columns = pl.DataFrame([_text(frame[name]) for name in types])
-    columns.write_csv(buffer, include_header=False, separator="\t", quote_style="never")
+    _add(frame, types, buffer)
     return buffer.getvalue()
+
+
+def _add(frame: pl.DataFrame, types: Mapping[str, str], file: IO[bytes]) -> None:
+    columns = pl.DataFrame([_text(frame[name]) for name in types])
+    columns.write_csv(file, include_header=False, separator="\t", quote_style="never")
 
 
 def _typed(path: Path, frame: pl.DataFrame, name: str, kind: str) -> pl.Series:
@@ -128,7 +133,11 @@ def _text(series: pl.Series) -> pl.Series:
         if series.dtype.inner == pl.String and series.explode(empty_as_null=False).str.contains(r"\s").any():
             raise InputError(f"an element of {series.name!r} holds white space, which separates elements.")
         return series.cast(pl.List(pl.String)).list.join(" ", ignore_nulls=True).fill_null("")
-    text = series.cast(pl.String).fill_null("")
-    if series.dtype == pl.String and text.str.contains(r"[\t\r\n]").any():
-        raise InputError(f"a value of {series.name!r} holds a tab or a line break.")
-    return text
+    if series.dtype.is_integer():
+        return series
+    if series.dtype in (pl.String, pl.Categorical):
+        distinct = series.unique().cast(pl.String) if series.dtype == pl.Categorical else series
+        if distinct.str.contains(r"[\t\r\n]").any():
+            raise InputError(f"a value of {series.name!r} holds a tab or a line break.")
+        return series
+    return series.cast(pl.String)

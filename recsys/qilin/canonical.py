@@ -12,7 +12,11 @@ from recsys.errors import InputError, did_you_mean
 from recsys.qilin.schema import CLOCKS, EXPOSURE_NEEDS, MINUS_ONE_IS_MISSING, Kind
 
 MALFORMED = -(2**63)
-NOTHING = ("", "nan", "none", "null", "<na>")  # in lower case, what writers make of a missing value in a text
+
+# What writers make of a missing value: of any text, where a person cannot have meant it, and where -1 is no value.
+_EMPTY = r"^\s*$"
+_NOTHING = r"(?i)^\s*(nan|none|null|<na>)?\s*$"
+_NOTHING_OR_MINUS_ONE = r"(?i)^\s*(nan|none|null|<na>|-1)?\s*$"
 
 _EXPECTED: dict[Kind, str] = {
     "number": "integer or double",
@@ -40,7 +44,7 @@ def canonical(name: str, kind: Kind, schema: Mapping[str, Any]) -> pl.Expr:
     if kind == "number":
         value = _number(name, column, dtype)
     elif kind in ("text", "category"):
-        value = _text(column, nothing=(*NOTHING, "-1") if kind == "category" else ("",))
+        value = _text(column, _NOTHING_OR_MINUS_ONE if kind == "category" else _EMPTY)
     elif kind == "numbers":
         ids = _each(column, dtype, lambda element, inner: _number(name, element, inner))
         value = ids.list.drop_nulls().fill_null([])
@@ -98,7 +102,7 @@ def _integer(value: pl.Expr, dtype: Any, *, floor: bool) -> pl.Expr:
     if dtype.is_float() or dtype.is_decimal():
         return _from_double(value.cast(pl.Float64), floor=floor)
     if fits(dtype, "text"):
-        text = _text(value, nothing=NOTHING).str.strip_chars()
+        text = _text(value, _NOTHING).str.strip_chars()
         exact = text.cast(pl.Int64, strict=False)  # a double would round what is beyond 2**53
         number = pl.coalesce(exact, _from_double(text.cast(pl.Float64, strict=False), floor=floor), pl.lit(MALFORMED))
         return pl.when(text.is_not_null()).then(number)
@@ -112,6 +116,6 @@ def _from_double(value: pl.Expr, *, floor: bool) -> pl.Expr:
     return pl.when(value.is_not_nan()).then(pl.when(whole & number.is_not_null()).then(number).otherwise(MALFORMED))
 
 
-def _text(value: pl.Expr, nothing: tuple[str, ...]) -> pl.Expr:
+def _text(value: pl.Expr, nothing: str) -> pl.Expr:
     text = value.cast(pl.String)
-    return pl.when(~text.str.strip_chars().str.to_lowercase().is_in(list(nothing))).then(text)
+    return pl.when(~text.str.contains(nothing)).then(text)

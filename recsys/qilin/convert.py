@@ -13,11 +13,13 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from recsys import atomic
 from recsys.errors import InputError
-from recsys.qilin import hub, items, partition, protocol, source, writing
+from recsys.qilin import holdings, hub, items, partition, protocol, source, writing
 from recsys.qilin.clock import calibrate
 from recsys.qilin.engines import Engine, local
 from recsys.qilin.folder import Folder, require_own
+from recsys.qilin.holdings import Holdings
 from recsys.qilin.options import Options
 from recsys.qilin.problems import Problems
 from recsys.qilin.schema import SYNTHETIC
@@ -73,9 +75,9 @@ def convert(
             work: Engine = local.engine(files, bounds, run.problems, scratch, progress)
         else:
             work = import_module(f"recsys.qilin.engines.{engine}").engine(files, bounds, run.problems.skip)
-        meta = run.write(work, new, written.stem)
+        meta, held = run.write(work, new, written.stem)
         shutil.rmtree(scratch)
-        return written.finish(new, meta)
+        return written.finish(new, meta, held)
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ class _Run:
     problems: Problems
     progress: Progress
 
-    def write(self, engine: Engine, new: Path, stem: str) -> dict[str, Any]:
-        """Write the data files into `new`; return what there is to say about them."""
+    def write(self, engine: Engine, new: Path, stem: str) -> tuple[dict[str, Any], Holdings]:
+        """Write the data files into `new`; return what there is to say about them, and what they hold."""
         files, options = self.files, self.options
         self.progress("counting notes")
         known = known_notes(files["notes"], self.problems)
@@ -116,9 +118,11 @@ class _Run:
             self.progress("writing users")
             writing.features(new / f"{stem}.user", files["user_feat"], self.problems)
         self.progress("describing what was written")
-        counts |= writing.counts(new, stem, item[np.flatnonzero(known)])
+        held = Holdings.read(new, stem)
+        clicked = atomic.read(new / f"{stem}.inter", ["item_id"])["item_id"].unique().cast(pl.Int64)
+        counts |= holdings.counts(held, clicked.to_numpy(), item[np.flatnonzero(known)])
         protocol.require_all(counts["requests"])
-        return {
+        meta = {
             "source": self.name,
             "synthetic": _synthetic(self.folder),
             "time_origin": ORIGIN,
@@ -130,6 +134,7 @@ class _Run:
             "split": {"valid_start": facts.cuts.valid, "test_start": facts.cuts.test},
             "counts": {**counts, "bad_rows_left_out": partition.added([self.problems.counts, survey.problems])},
         }
+        return meta, held
 
 
 def _found(origin: Path | str, progress: Progress) -> tuple[Path, str]:

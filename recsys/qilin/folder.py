@@ -12,6 +12,7 @@ import recsys
 from recsys.errors import InputError
 from recsys.files import atomic_folder, sha256
 from recsys.qilin import tables
+from recsys.qilin.holdings import Holdings
 from recsys.qilin.options import Options
 from recsys.qilin.report import page
 
@@ -65,12 +66,12 @@ class Folder:
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written ({error.strerror or error}).") from error
 
-    def finish(self, new: Path, meta: dict[str, Any]) -> dict[str, Any]:
+    def finish(self, new: Path, meta: dict[str, Any], held: Holdings) -> dict[str, Any]:
         """Write what describes the data set, for RecBole, for people and for programs; return the whole meta."""
         (new / f"{self.stem}.yaml").write_text(_recbole(self.stem, new), encoding="utf-8")
         digests = {path.name: sha256(path) for path in sorted(new.iterdir())}
         meta = {"format": FORMAT, "options": asdict(self.options), **meta, "input": self._stamp, "sha256": digests}
-        (new / f"{self.stem}.report.html").write_text(page(new, self.stem, meta), encoding="utf-8")
+        (new / f"{self.stem}.report.html").write_text(page(held, self.stem, meta), encoding="utf-8")
         text = json.dumps(meta, indent=2, ensure_ascii=False) + "\n"
         (new / f"{self.stem}.meta.json").write_text(text, encoding="utf-8")
         return meta

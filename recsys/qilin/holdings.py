@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,7 +22,7 @@ class Holdings:
     Attributes:
         clicks: user_id, item_id, timestamp, source, split.
         requests: user_id, timestamp, split, history, exposed, clicked; the last three are lengths.
-        searches: user_id, timestamp, split, query_id, query_from_type.
+        searches: user_id, timestamp, split, query_id, query_from_type, clicked (a length).
         queries: query_id, query (its number of characters).
         shown: item_id, split: the splits in whose requests each note clicked in the test was a candidate.
     """
@@ -45,7 +46,7 @@ class Holdings:
         return cls(
             clicks,
             _counted(request, [*event, "history", "exposed", "clicked"]),
-            _counted(search, [*event, "query_id", "query_from_type"]),
+            _counted(search, [*event, "query_id", "query_from_type", "clicked"]),
             _counted(query, ["query_id", "query"]),
             _shown(request, clicks.filter(split="test")),
         )
@@ -68,6 +69,21 @@ class Holdings:
         return (self.logged.filter(split="test") if requests.is_empty() else requests).select("user_id", "timestamp")
 
 
+def counts(held: Holdings, clicked: np.ndarray, known: np.ndarray) -> dict[str, Any]:
+    """What was written; of items, which are distinct, those that are `clicked` and those `known`, whose notes exist."""
+    return {
+        "events": _tally(held.clicks["source"]),
+        "users": _distinct(held.clicks, "user_id"),
+        "items": _distinct(held.clicks, "item_id"),
+        "requests": _tally(held.requests["split"]),
+        "searches": _tally(held.searches["split"]),
+        "searches_without_click": held.searches.filter(clicked=0).height,
+        "queries": held.queries.height,
+        "notes": len(known),
+        "items_without_note": len(np.setdiff1d(clicked, known, assume_unique=True)),
+    }
+
+
 def events_per_user(events: pl.DataFrame, users: pl.Series) -> pl.Series:
     """Number of `events` of each of the distinct `users`, who may have none."""
     everyone = pl.DataFrame({"user_id": users.unique()})
@@ -79,7 +95,8 @@ def known_before(targets: pl.DataFrame, clicks: pl.DataFrame) -> pl.Series:
     """Number of the user's earlier clicks at each target; a click in the same second is not earlier."""
     columns = ["user_id", "timestamp", "click"]
     both = pl.concat([targets.with_columns(click=0).select(columns), clicks.with_columns(click=1).select(columns)])
-    ordered = both.sort(columns).with_columns(known=pl.col("click").cum_sum().over("user_id"))
+    ordered = both.with_columns(pl.col("user_id").to_physical()).sort(columns)
+    ordered = ordered.with_columns(known=pl.col("click").cum_sum().over("user_id"))
     return ordered.filter(click=0)["known"]
 
 
@@ -170,3 +187,12 @@ def _length(name: str) -> pl.Expr:
     """Elements are separated by single spaces: counting those is far cheaper than splitting."""
     separators = pl.col(name).str.count_matches(" ", literal=True).cast(pl.Int64)
     return (separators + (pl.col(name) != "").cast(pl.Int64)).alias(name)
+
+
+def _tally(values: pl.Series) -> dict[str, int]:
+    return dict(sorted(values.value_counts().iter_rows()))
+
+
+def _distinct(clicks: pl.DataFrame, column: str) -> dict[str, int]:
+    per_split = clicks.group_by("split").agg(pl.col(column).n_unique())
+    return {"all": clicks[column].n_unique(), **dict(sorted(per_split.iter_rows()))}

@@ -195,8 +195,8 @@ def _evidence(requests: pl.DataFrame, shown: pl.DataFrame, offset: int) -> pl.Da
 
 def _own_clicks(requests: pl.DataFrame, exposures: pl.DataFrame) -> dict[str, int]:
     """Clicked items that stood in the window of their own request, by source."""
-    held = requests.select("request", "source", item_id="window").explode("item_id", empty_as_null=False)
-    met = held.join(exposures.filter("clicked"), on=["request", "item_id"]).unique(["request", "item_id"])
+    clicks = exposures.filter("clicked").join(requests.select("request", "source", "window"), on="request")
+    met = clicks.filter(pl.col("item_id").is_in("window"))
     return dict(met["source"].value_counts().sort("source").iter_rows())
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -41,15 +40,11 @@ _WHY = {
 }
 
 
-def page(folder: Path, stem: str, meta: dict[str, Any]) -> str:
-    """A self-contained HTML page about the conversion `<folder>/<stem>.*` that `meta` describes.
+def page(held: Holdings, stem: str, meta: dict[str, Any]) -> str:
+    """A self-contained HTML page about the conversion called `stem` that holds `held` and that `meta` describes.
 
-    All of `meta` is shown, so that a new option or count appears by itself; a missing file counts as an empty one.
-
-    Raises:
-        InputError: a file without one of the fields.
+    All of `meta` is shown, so that a new option or count appears by itself.
     """
-    held = Holdings.read(folder, stem)
     counts = meta.get("counts", {})
     left_out = {name: value for name, value in counts.items() if _LEFT_OUT.intersection(name.split("_"))}
     others = {name: value for name, value in counts.items() if name not in left_out}

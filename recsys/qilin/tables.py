@@ -151,12 +151,11 @@ def queries(found: pl.DataFrame) -> pl.DataFrame:
 def items(notes: pl.DataFrame) -> pl.DataFrame:
     """Notes, with the `item_id` that each has, as items."""
     return notes.select(
-        "item_id",
-        "note_idx",
+        pl.col("item_id", "note_idx").cast(pl.UInt32),  # millions of them are held until they are sorted
         title=text.characters(pl.col("note_title")),
-        taxonomy1=text.token(pl.col("taxonomy1_id").cast(pl.String)),
-        taxonomy2=text.token(pl.col("taxonomy2_id").cast(pl.String)),
-        taxonomy3=text.token(pl.col("taxonomy3_id").cast(pl.String)),
+        taxonomy1=_tokens(notes["taxonomy1_id"]),
+        taxonomy2=_tokens(notes["taxonomy2_id"]),
+        taxonomy3=_tokens(notes["taxonomy3_id"]),
         type="note_type",
     )
 
@@ -178,6 +177,12 @@ def scattered(requests: pl.DataFrame, exposures: pl.DataFrame) -> pl.DataFrame:
     return ordered.group_by("request", maintain_order=True).agg(
         exposed="item_id", position="position", clicked=pl.col("item_id").filter("clicked")
     )
+
+
+def _tokens(texts: pl.Series) -> pl.Series:
+    """Each text as one token; those of taxonomies are a few hundred distinct ones."""
+    distinct = pl.DataFrame({"text": texts.unique()}).with_columns(token=text.token(pl.col("text")))
+    return texts.replace_strict(distinct["text"], distinct["token"]).cast(pl.Categorical)
 
 
 def _request_id() -> pl.Expr:

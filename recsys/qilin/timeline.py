@@ -173,15 +173,19 @@ def place(requests: pl.DataFrame, shown: pl.DataFrame, clocks: Clocks) -> pl.Dat
 
 def merge(exposures: pl.DataFrame) -> pl.DataFrame:
     """One row per (request, note): clicked if ever, at the first click or else the first showing, best position."""
-    pair = ["request", "note_idx"]
     once = exposures.select("request", "note_idx", "clicked", "timestamp", "position")
-    repeated = once.filter((pl.col("request").cast(pl.Int64) * (1 << 32) + pl.col("note_idx")).is_duplicated())
-    merged = repeated.group_by(pair).agg(
-        pl.col("clicked").any(),
-        timestamp=pl.coalesce(pl.col("timestamp").filter("clicked").min(), pl.col("timestamp").min()),
-        position=pl.col("position").min(),
+    key = pl.col("request").cast(pl.Int64) * (1 << 32) + pl.col("note_idx")
+    repeated = once.select(key.is_duplicated()).to_series()
+    merged = (
+        once.filter(repeated)
+        .group_by("request", "note_idx")
+        .agg(
+            pl.col("clicked").any(),
+            timestamp=pl.coalesce(pl.col("timestamp").filter("clicked").min(), pl.col("timestamp").min()),
+            position=pl.col("position").min(),
+        )
     )
-    return pl.concat([once.join(merged, on=pair, how="anti"), merged])
+    return pl.concat([once.filter(~repeated), merged])
 
 
 def _exploded(rows: pl.DataFrame, offset: int) -> pl.DataFrame:

@@ -14,8 +14,7 @@ from recsys.qilin.partition import Block
 from recsys.qilin.problems import Problems
 
 BUCKET = 2_500_000  # notes in memory at once, of which
-PIECE = 100_000  # so many are made into text
-_TAXONOMIES = pl.col("taxonomy1_id", "taxonomy2_id", "taxonomy3_id").cast(pl.Categorical)  # a few hundred of each
+PIECE = 100_000  # so many are made into lines
 
 
 def users(folder: Path, stem: str, blocks: Iterator[Block]) -> dict[str, Any]:
@@ -44,21 +43,19 @@ def notes(path: Path, files: list[Path], item: np.ndarray, problems: Problems, p
         for number, first in enumerate(edges):
             progress(f"writing notes, part {number + 1} of {len(edges)}")
             bucket = _bucket(files, item, first, problems if first == 0 else Problems(skip=True))
-            yield from (tables.items(bucket[start : start + PIECE]) for start in range(0, bucket.height, PIECE))
+            yield from bucket.iter_slices(PIECE)
 
     atomic.write(pieces(), path, tables.TYPES["item"])
 
 
 def _bucket(files: list[Path], item: np.ndarray, first: int, problems: Problems) -> pl.DataFrame:
-    """The notes whose items are `first` and the `BUCKET` - 1 behind it, sorted, with their `item_id`; each once."""
-    read = (
-        piece.with_columns(_TAXONOMIES, item_id=items.renumbered(piece["note_idx"], item)).drop("file", "row")
-        for file in files
-        for piece in source.notes(file, problems)
-    )
-    inside = pl.concat(piece.filter(pl.col("item_id").is_between(first, first + BUCKET - 1)) for piece in read)
-    ordered = inside.sort("item_id", maintain_order=True)
-    return ordered.filter(pl.col("item_id") != pl.col("item_id").shift(fill_value=-1))
+    """The items that are `first` and the `BUCKET` - 1 behind it, sorted; each once."""
+    read = (piece for file in files for piece in source.notes(file, problems))
+    numbered = (piece.with_columns(item_id=items.renumbered(piece["note_idx"], item)) for piece in read)
+    inside = (piece.filter(pl.col("item_id").is_between(first, first + BUCKET - 1)) for piece in numbered)
+    # Texts are worked on where they lie next to each other, before the sort scatters them over the memory.
+    ordered = pl.concat(map(tables.items, inside)).sort("item_id", maintain_order=True)
+    return ordered.filter(pl.col("item_id").ne_missing(pl.col("item_id").shift()))
 
 
 def features(path: Path, files: list[Path], problems: Problems) -> None:
@@ -67,30 +64,3 @@ def features(path: Path, files: list[Path], problems: Problems) -> None:
     repeats = ~pl.col("user_idx").is_first_distinct()
     people = problems.rows(people, repeats, "user twice", "its user_idx occurs before.")
     atomic.write(tables.users(people), path, tables.TYPES["user"])
-
-
-def counts(folder: Path, stem: str, known: np.ndarray) -> dict[str, Any]:
-    """What the written files hold; `known` are the items whose notes exist."""
-    events = atomic.read(folder / f"{stem}.inter", ["user_id", "item_id", "source", "split"])
-    searches = atomic.read(folder / f"{stem}.search", ["clicked", "split"])
-    clicked = events["item_id"].unique().cast(pl.Int64)
-    return {
-        "events": _tally(events["source"]),
-        "users": _distinct(events, "user_id"),
-        "items": _distinct(events, "item_id"),
-        "requests": _tally(atomic.read(folder / f"{stem}.request", ["split"])["split"]),
-        "searches": _tally(searches["split"]),
-        "searches_without_click": searches.filter(pl.col("clicked").list.len() == 0).height,
-        "queries": atomic.read(folder / f"{stem}.query", ["query_id"]).height,
-        "notes": len(known),
-        "items_without_note": len(np.setdiff1d(clicked.to_numpy(), known, assume_unique=True)),
-    }
-
-
-def _tally(values: pl.Series) -> dict[str, int]:
-    return dict(values.value_counts().sort(values.name).iter_rows())
-
-
-def _distinct(events: pl.DataFrame, column: str) -> dict[str, int]:
-    per_split = events.group_by("split").agg(pl.col(column).n_unique()).sort("split")
-    return {"all": events[column].n_unique(), **dict(per_split.iter_rows())}

@@ -123,11 +123,19 @@ def test_no_such_file(tmp_path):
         atomic.read(tmp_path / "nothing.inter")
 
 
+@pytest.mark.parametrize("dtype", [pl.String, pl.Categorical])
 @pytest.mark.parametrize("token", ["a\tb", "a\nb", "a\rb"])
-def test_a_token_that_would_break_the_table_is_refused_and_nothing_is_written(tmp_path, token):
+def test_a_token_that_would_break_the_table_is_refused_and_nothing_is_written(tmp_path, token, dtype):
     with pytest.raises(InputError, match="'a' holds a tab or a line break"):
-        atomic.write(pl.DataFrame({"a": [token]}), tmp_path / "x.inter", {"a": "token"})
+        atomic.write(pl.DataFrame({"a": ["b", token]}, schema={"a": dtype}), tmp_path / "x.inter", {"a": "token"})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("values", [[1, None], ["a", None], [0.5, None], [True, None]])
+@pytest.mark.parametrize("dtype", [None, pl.Categorical])
+def test_what_is_missing_is_written_as_nothing(values, dtype):
+    column = pl.Series("a", values) if dtype is None else pl.Series("a", values).cast(pl.String).cast(dtype)
+    assert atomic.lines(pl.DataFrame({"a": column, "b": [1, 2]}), {"a": "token", "b": "float"}).endswith(b"\n\t2\n")
 
 
 @pytest.mark.parametrize("element", ["a b", "a\tb", "a\nb"])

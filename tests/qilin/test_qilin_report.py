@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.errors import InputError
-from recsys.qilin import Options, convert, holdings
+from recsys.qilin import Options, convert, holdings, report
 from recsys.qilin.holdings import Holdings
-from recsys.qilin.report import page
 
 ORIGIN = 1_732_636_800
 META = {"source": "qilin", "synthetic": None, "time_origin": ORIGIN, "search_offset": 28_800}
@@ -44,6 +43,10 @@ def write(folder, lines=LINES):
         text = [HEADERS[kind].replace(" ", "\t"), *(row.replace("|", "\t") for row in rows)]
         (folder / f"x.{kind}").write_text("\n".join(text) + "\n", encoding="utf-8")
     return folder
+
+
+def page(folder, stem, meta):
+    return report.page(Holdings.read(folder, stem), stem, meta)
 
 
 def rows(html, heading):
