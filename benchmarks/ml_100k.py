@@ -1,4 +1,4 @@
-"""SASRec and BERT4Rec on MovieLens-100k, leave-one-out: each shipped config, fitted and tested once per seed.
+"""The models on MovieLens-100k, leave-one-out: each shipped config, fitted and tested once per seed.
 
     python benchmarks/ml_100k.py [--configs bert4rec_ml-100k] [--seeds 0 1 2] [--work FOLDER]
 
@@ -19,7 +19,7 @@ from recsys.files import atomic_file
 from recsys.training.cli import run
 
 RESULTS = Path(__file__).parent / "results" / "ml-100k.csv"
-CONFIGS = ("sasrec_ml-100k", "bert4rec_ml-100k")
+CONFIGS = ("sasrec_ml-100k", "bert4rec_ml-100k", "esasrec_ml-100k", "hstu_ml-100k")
 METRICS = ("val/ndcg@10", "test/ndcg@10", "test/recall@10")
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 
 from recsys import checkpoints
@@ -67,11 +68,17 @@ class Recommender:
         k: int = 10,
         exclude_seen: bool = True,
         unknown: Literal["raise", "drop"] = "raise",
+        timestamps: Sequence[float] | None = None,
+        now: float | None = None,
     ) -> Recommendations:
         """The `k` items that come next for a user who clicked `history` (oldest first) and then typed `queries`.
 
+        Models that read times take only differences from `timestamps`, the seconds at which the items were clicked, and
+        `now`, that of the request (default: the last click's). Without them everything happened in one second.
+
         Raises:
-            InputError: `k` below 1, an unknown item under `unknown="raise"`, a history of unknown items only.
+            InputError: `k` below 1, an unknown item under `unknown="raise"`, a history of unknown items only, times
+                that are not one for each item in ascending order.
         """
         if k < 1:
             raise InputError(f"k is {k}: ask for at least 1 item.")
@@ -85,12 +92,13 @@ class Recommender:
                 f"{len(missing)} of {len(given)} items of the history are unknown to the model, the first is "
                 f"{missing[0]!r}. It knows {len(self.items) - 1} items, such as {', '.join(self.items.tokens[:3])}."
             )
+        times = _seconds(given, timestamps, now)[np.append(encoded > 0, True)]
         known = torch.from_numpy(encoded[encoded > 0])
         typed = [query for query in queries if normalize(query)] if self.network.uses_searches else []
         by_model = len(known) > 0 or bool(typed)
         with torch.inference_mode():
             if by_model:
-                vector, table = self.network.encode(self._batch(known, typed)), self._table
+                vector, table = self.network.encode(self._batch(known, typed, times)), self._table
             else:
                 vector, table = self._popularity.new_ones(1, 1), self._popularity[:, None]
             seen = known.unique() if exclude_seen else known[:0]
@@ -105,15 +113,18 @@ class Recommender:
             ignored_queries=bool(queries) and not self.network.uses_searches,
         )
 
-    def _batch(self, known: torch.Tensor, queries: Sequence[str]) -> Batch:
+    def _batch(self, known: torch.Tensor, queries: Sequence[str], times: np.ndarray) -> Batch:
         """One row, one point; the queries are the newest thing that is known of the user."""
         history = known[-self.network.hyperparameters["max_len"] :]
         item = history if len(history) else torch.zeros(1, dtype=torch.int64)
+        time = torch.from_numpy(times)[-len(item) - 1 :] if len(history) else torch.zeros(2, dtype=torch.int64)
         gram = torch.from_numpy(gram_matrix(queries))
         nothing = torch.zeros(0, dtype=torch.int64)
         last = len(item) - 1
         return Batch(
             item=item[None],
+            timestamp=time[None, :-1],
+            request_timestamp=time[None, 1:],
             next_item=torch.zeros(1, dtype=torch.int64),
             point_row=torch.zeros(1, dtype=torch.int64),
             point_position=torch.tensor([last]),
@@ -125,3 +136,18 @@ class Recommender:
             search_type=torch.full((len(gram),), TYPED),
             search_gram=gram,
         ).to(self._popularity.device)
+
+
+def _seconds(history: list[str], timestamps: Sequence[float] | None, now: float | None) -> np.ndarray:
+    """`[items + 1]` whole seconds of the clicks and of the request; all 0 when nothing is known."""
+    if timestamps is None:
+        if now is not None:
+            raise InputError("now says something only beside timestamps: give the times of the history too.")
+        return np.zeros(len(history) + 1, np.int64)
+    if len(timestamps) != len(history):
+        raise InputError(f"{len(timestamps)} timestamps for {len(history)} items of the history: give one for each.")
+    last = timestamps[-1] if len(timestamps) else 0
+    times = np.array([*timestamps, last if now is None else now], np.float64)
+    if not np.isfinite(times).all() or (np.diff(times) < 0).any():
+        raise InputError("timestamps, and now behind them, must be numbers of seconds in ascending order.")
+    return np.floor(times).astype(np.int64)

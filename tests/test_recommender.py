@@ -8,14 +8,21 @@ from recsys import checkpoints
 from recsys.atomic import Vocabulary
 from recsys.checkpoints import Checkpoint
 from recsys.errors import InputError
-from recsys.models import BERT4Rec, SASRec, SearchSASRec
+from recsys.models import HSTU, BERT4Rec, SASRec, SearchSASRec, eSASRec
 from recsys.models.batch import Batch
 from recsys.models.text import gram_matrix
 from recsys.ranking import top_k
 from recsys.recommender import Recommender
 
 TOKENS = ["n1", "n2", "n3", "猫", "5", "n6", "n7"]
-SHAPE = {"n_items": 8, "max_len": 4, "dim": 8, "layers": 2, "heads": 2, "inner_dim": 8}
+SIZE = {"n_items": 8, "max_len": 4, "dim": 8, "layers": 2, "heads": 2}
+MORE = {
+    SASRec: {"inner_dim": 8},
+    BERT4Rec: {"inner_dim": 8},
+    SearchSASRec: {"inner_dim": 8, "buckets": 97},
+    HSTU: {},
+    eSASRec: {"inner_dim": 8, "time_bias": True},
+}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +33,7 @@ def recommender(tmp_path_factory):
     def make(kind=SASRec):
         if kind not in made:
             torch.manual_seed(1)
-            network = kind(**SHAPE, **({"buckets": 97} if kind is SearchSASRec else {}))
+            network = kind(**SIZE, **MORE[kind])
             with torch.no_grad():
                 for parameter in network.parameters():
                     parameter.add_(torch.randn_like(parameter) * 0.3)
@@ -39,12 +46,14 @@ def recommender(tmp_path_factory):
     return make
 
 
-def by_hand(network, history, queries, k, seen):
+def by_hand(network, history, queries, k, seen, times=None):
     """Encode and rank without the Recommender."""
     zero, nothing = torch.zeros(1, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
     last = max(0, len(history) - 1)
     batch = Batch(
         item=torch.tensor([history or [0]]),
+        timestamp=torch.tensor([times[:-1]]) if times else None,
+        request_timestamp=torch.tensor([times[1:]]) if times else None,
         next_item=zero,
         point_row=zero,
         point_position=zero + last,
@@ -62,7 +71,7 @@ def by_hand(network, history, queries, k, seen):
     return [TOKENS[i - 1] for i in ids[0].tolist()], scores[0].tolist()
 
 
-@pytest.mark.parametrize("kind", [SASRec, BERT4Rec, SearchSASRec])
+@pytest.mark.parametrize("kind", MORE)
 def test_it_is_encoding_and_ranking(recommender, kind):
     one = recommender(kind)
     found = one.recommend(["n3", "猫"], k=3)
@@ -82,7 +91,7 @@ def test_queries_stand_behind_the_whole_history_as_typed_ones(recommender):
     assert found.scores == pytest.approx(scores, abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", [SASRec, BERT4Rec, SearchSASRec])
+@pytest.mark.parametrize("kind", MORE)
 def test_a_long_history_counts_by_its_latest_items_and_excludes_all(recommender, kind):
     one = recommender(kind)
     long = ["n1", "n2", "n3", "猫", "5", "n6"]
@@ -185,7 +194,7 @@ def test_one_string_in_place_of_a_list_is_taken_for_the_slip_that_it_is(recommen
         recommender(SearchSASRec).recommend(*arguments)
 
 
-@pytest.mark.parametrize("kind", [SASRec, BERT4Rec, SearchSASRec])
+@pytest.mark.parametrize("kind", MORE)
 def test_the_same_question_has_the_same_answer(recommender, kind):
     one = recommender(kind)
     assert one.recommend(["n1", "n7"], ["red"]) == one.recommend(["n1", "n7"], ["red"])
@@ -199,3 +208,48 @@ def test_what_is_known_of_the_model_comes_along(recommender):
 def test_no_such_checkpoint(tmp_path):
     with pytest.raises(InputError, match="no such checkpoint folder"):
         Recommender.from_pretrained(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("kind", [HSTU, eSASRec])
+def test_times_reach_the_models_that_read_them(recommender, kind):
+    one = recommender(kind)
+    found = one.recommend(["n3", "猫"], k=5, timestamps=[1000, 80_000.7], now=90_000)
+    items, scores = by_hand(one.network, [3, 4], [], 5, seen=[3, 4], times=[1000, 80_000, 90_000])
+    assert found.item_ids == items
+    assert found.scores == pytest.approx(scores, abs=1e-6)
+    assert found.scores != one.recommend(["n3", "猫"], k=5).scores
+
+
+def test_times_belong_to_their_items_whatever_is_dropped_or_cut_off(recommender):
+    one = recommender(HSTU)
+    given, times = ["n1", "what", "n2", "n3", "猫", "5"], [0, 1, 500, 600, 60_000, 60_001]
+    found = one.recommend(given, unknown="drop", exclude_seen=False, timestamps=times)
+    items, scores = by_hand(one.network, [2, 3, 4, 5], [], 7, seen=[], times=[500, 600, 60_000, 60_001, 60_001])
+    assert (found.item_ids, found.scores) == (items, pytest.approx(scores, abs=1e-6))
+
+
+def test_without_times_everything_happened_in_one_second(recommender):
+    one = recommender(HSTU)
+    assert one.recommend(["n1", "n2"]) == one.recommend(["n1", "n2"], timestamps=[77, 77], now=77)
+    assert one.recommend(["n1", "n2"]).reason == "model"
+    assert one.recommend([], timestamps=[]).reason == "popularity"
+
+
+def test_other_models_take_no_notice_of_times(recommender):
+    one = recommender(SASRec)
+    assert one.recommend(["n1", "n2"], timestamps=[1, 2], now=9) == one.recommend(["n1", "n2"])
+
+
+@pytest.mark.parametrize(
+    ("times", "now", "message"),
+    [
+        ([1], None, "1 timestamps for 2 items"),
+        ([2, 1], None, "ascending order"),
+        ([1, 2], 1, "ascending order"),
+        ([1, float("nan")], None, "ascending order"),
+        (None, 5, "now says something only beside timestamps"),
+    ],
+)
+def test_times_that_are_none(recommender, times, now, message):
+    with pytest.raises(InputError, match=message):
+        recommender(HSTU).recommend(["n1", "n2"], timestamps=times, now=now)

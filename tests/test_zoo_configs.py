@@ -22,7 +22,8 @@ def file(request: pytest.FixtureRequest) -> Path:
 
 def test_there_are_configurations() -> None:
     names = [file.stem for file in FILES]
-    assert {"sasrec_qilin", "bert4rec_qilin", "searchsasrec_qilin", "GRU4Rec"} <= set(names)
+    assert {f"{model}_qilin" for model in ("sasrec", "bert4rec", "searchsasrec", "esasrec", "hstu")} <= set(names)
+    assert {"esasrec_ml-100k", "hstu_ml-100k", "GRU4Rec"} <= set(names)
     assert len(names) == len(set(names)), "a name is enough"
 
 

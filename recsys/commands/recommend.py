@@ -17,6 +17,8 @@ def recommend(
     k: int = 10,
     exclude_seen: bool = True,
     items: str | None = None,
+    timestamps: str = "",
+    now: float | None = None,
 ) -> None:
     """Recommend for a list of item ids, oldest first: for anyone, from the checkpoint alone.
 
@@ -27,6 +29,8 @@ def recommend(
         k: Number of items.
         exclude_seen: Leave out the items of the history.
         items: Atomic file of items (.item) to show titles from.
+        timestamps: When each item of the history was clicked, in seconds by any clock, separated by commas.
+        now: The time of the request by the same clock (default: that of the last item).
     """
     from recsys.recommender import Recommender
 
@@ -34,7 +38,8 @@ def recommend(
         raise InputError(f"--k {k}: ask for at least 1 item.")
     model = Recommender.from_pretrained(checkpoint)
     ids = [part.strip() for part in history.split(",") if part.strip()]
-    answer = model.recommend(ids, query or [], k, exclude_seen=exclude_seen, unknown="drop")
+    times = _seconds(timestamps) if timestamps else None
+    answer = model.recommend(ids, query or [], k, exclude_seen, unknown="drop", timestamps=times, now=now)
     if answer.unknown:
         print(f"Dropped, unknown to the model: {', '.join(answer.unknown)}", file=sys.stderr)
     if answer.ignored_queries:
@@ -46,6 +51,13 @@ def recommend(
     for rank, (item, score) in enumerate(answer, 1):
         table.add_row(str(rank), item, f"{score:.4f}", *([titles[item]] if titles else []))
     Console().print(table)
+
+
+def _seconds(timestamps: str) -> list[float]:
+    try:
+        return [float(part) for part in timestamps.split(",")]
+    except ValueError as error:
+        raise InputError(f"--timestamps {timestamps}: numbers of seconds, separated by commas ({error}).") from error
 
 
 def _titles(path: Path, item_ids: list[str]) -> dict[str, str]:

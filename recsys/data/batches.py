@@ -84,16 +84,25 @@ def assemble(dataset: Dataset, histories: Histories, rows: Rows, chosen: np.ndar
     n_rows = len(chosen)
     index = histories.item.offsets[user][:, None] + start[:, None] + np.arange(length)
     inside = np.arange(length) < (end - start)[:, None]
-    item = np.where(inside, histories.item.values.take(index, mode="clip"), 0) if inside.any() else 0 * index
+    item, timestamp, request_timestamp = (
+        values.take(index, mode="clip") * inside if inside.any() else 0 * index
+        for values in (histories.item.values, histories.timestamp, histories.request_timestamp)
+    )
 
     point = rows.point.take(chosen)
     point_row = np.repeat(np.arange(n_rows), point.lengths)
     position = histories.visible[point.values] - 1 - start[point_row]
     if training and (position < 0).any():
-        item = np.concatenate([item, np.zeros((1, length), np.int64)])
+        padding = np.zeros((1, length), np.int64)
+        item, timestamp, request_timestamp = (
+            np.concatenate([values, padding]) for values in (item, timestamp, request_timestamp)
+        )
         point_row = np.where(position < 0, n_rows, point_row)
     position = np.maximum(position, 0)
     request = histories.request[point.values]
+    if not training:  # of several requests that see the same, the first made the history's; now each is answered alone
+        own = np.where(histories.visible[point.values] > 0, dataset.requests.timestamp[request], 0)
+        request_timestamp[point_row, position] = own
     target = dataset.requests.target.take(request) if training else Ragged(np.zeros(1, np.int64), np.zeros(0, np.int64))
     in_vocabulary = target.values > 0
     search_row, search_position, search = (
@@ -107,6 +116,8 @@ def assemble(dataset: Dataset, histories: Histories, rows: Rows, chosen: np.ndar
             name: torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64))
             for name, values in {
                 "item": item,
+                "timestamp": timestamp,
+                "request_timestamp": request_timestamp,
                 "next_item": _next_items(histories, user, end, len(item)) if training else np.zeros(len(item)),
                 "point_row": point_row,
                 "point_position": position,

@@ -15,6 +15,10 @@ class Histories:
 
     item: Ragged
     """Items per user in order of time."""
+    timestamp: np.ndarray
+    """When each of these items was clicked, in the order of `item.values`."""
+    request_timestamp: np.ndarray
+    """When the user came back after it: see `returns`."""
     user: np.ndarray
     """`[points]`"""
     visible: np.ndarray
@@ -76,6 +80,8 @@ def histories(dataset: Dataset, split: str) -> Histories:
     search_timestamp = dataset.searches.timestamp[search_row] if dataset.searches is not None else search_row
     return Histories(
         item=item,
+        timestamp=event_timestamp,
+        request_timestamp=returns(item, event_timestamp, user, timestamp, visible),
         user=user,
         visible=visible,
         request=request,
@@ -90,14 +96,16 @@ def histories(dataset: Dataset, split: str) -> Histories:
 def _delivered(dataset: Dataset, delivered: Ragged, stage: int) -> Histories:
     """The windows as they were delivered: each request of the split has a history of its own and shares none.
 
-    The order of clicks and searches within a window is not known, so searches stand behind its last item. In training
-    the request's own clicks follow the window, for models that fill in what comes next; no point sees them.
+    The order of clicks and searches within a window is not known, so searches stand behind its last item; nor are the
+    times of its clicks, so that all have the request's. In training the request's own clicks follow the window, for
+    models that fill in what comes next; no point sees them.
     """
     requests, searches = dataset.requests, dataset.searches
     request = np.flatnonzero(requests.split == stage)
     window = delivered.take(request)
     item = _followed(window, requests.target.take(request)) if SPLITS[stage] == "train" else window
     point, empty = np.arange(len(request)), np.zeros(0, np.int64)
+    began = np.repeat(requests.timestamp[request], item.lengths)
     search, searcher = empty, empty
     if searches is not None:
         known = np.flatnonzero(searches.split <= stage)
@@ -108,6 +116,8 @@ def _delivered(dataset: Dataset, delivered: Ragged, stage: int) -> Histories:
         search, searcher = known[index], np.repeat(point, lengths)
     return Histories(
         item=item,
+        timestamp=began,
+        request_timestamp=began,
         user=point,
         visible=window.lengths,
         request=request,
@@ -136,6 +146,23 @@ def count_before(
     Strictly before: an event at the very second of the request is not visible to it.
     """
     return np.searchsorted(sortable(event_user, event_timestamp), sortable(user, timestamp), side="left")
+
+
+def returns(
+    item: Ragged, item_timestamp: np.ndarray, user: np.ndarray, timestamp: np.ndarray, visible: np.ndarray
+) -> np.ndarray:
+    """When each item's user came back after it, `[items]`: at the start of the earliest request that sees no further.
+
+    Where there is none, with the next item; behind the last one, not at all, and its own time stands there. Nothing of
+    this lies ahead of any request that sees the item. Points are sorted by (user, visible, timestamp).
+    """
+    last = item.offsets[1:][item.lengths > 0] - 1
+    back = np.append(item_timestamp[1:], item_timestamp[-1:])
+    back[last] = item_timestamp[last]
+    place = (item.offsets[user] + visible - 1)[::-1]
+    seen = visible[::-1] > 0
+    back[place[seen]] = timestamp[::-1][seen]  # of several requests in one place the earliest comes last, and stays
+    return back
 
 
 def first_legal(

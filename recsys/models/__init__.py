@@ -3,8 +3,11 @@
 from recsys.models.base import Model
 from recsys.models.batch import Batch
 from recsys.models.bert4rec import BERT4Rec
+from recsys.models.causal_transformer import CausalTransformer
+from recsys.models.esasrec import eSASRec
+from recsys.models.hstu import HSTU
 from recsys.models.recbole import RecBole
 from recsys.models.sasrec import SASRec
 from recsys.models.search_sasrec import SearchSASRec
 
-__all__ = ["BERT4Rec", "Batch", "Model", "RecBole", "SASRec", "SearchSASRec"]
+__all__ = ["HSTU", "BERT4Rec", "Batch", "CausalTransformer", "Model", "RecBole", "SASRec", "SearchSASRec", "eSASRec"]

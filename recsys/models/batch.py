@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """Tensors of one step, all int64.
 
@@ -18,6 +18,11 @@ class Batch:
 
     item: Tensor
     """`[rows, length]` history, oldest first, right-padded with 0."""
+    timestamp: Tensor | None = None
+    """`[rows, length]` when each item was clicked, in seconds; None where nobody knows."""
+    request_timestamp: Tensor | None = None
+    """`[rows, length]` when the user came back after each item, in seconds: the start of the earliest request that sees
+    no further, and where there is none the time of the next item. It is known when that position is answered from."""
     next_item: Tensor
     """`[rows]` the item that follows a training row, 0 where there is none (never shown when predicting)."""
     point_row: Tensor

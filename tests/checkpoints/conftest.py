@@ -11,6 +11,8 @@ def batch_of_one() -> Batch:
     zero, nothing = torch.zeros(1, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
     return Batch(
         item=torch.tensor([[3, 1, 5]]),
+        timestamp=torch.tensor([[100, 160, 5000]]),
+        request_timestamp=torch.tensor([[160, 4000, 90000]]),
         next_item=zero,
         point_row=zero,
         point_position=zero + 2,

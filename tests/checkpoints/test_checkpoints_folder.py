@@ -14,14 +14,18 @@ from recsys.atomic import Vocabulary
 from recsys.checkpoints import Checkpoint
 from recsys.errors import InputError
 from recsys.files import sha256
-from recsys.models import BERT4Rec, SASRec, SearchSASRec
+from recsys.models import HSTU, BERT4Rec, CausalTransformer, SASRec, SearchSASRec, eSASRec
 
 ITEMS = Vocabulary(["n7", "猫", 'a "b"', "42", "x"])
-SHAPE = {"n_items": len(ITEMS), "max_len": 5, "dim": 8, "layers": 1, "heads": 2, "inner_dim": 8}
+SIZE = {"n_items": len(ITEMS), "max_len": 5, "dim": 8, "layers": 1, "heads": 2}
+SHAPE = {**SIZE, "inner_dim": 8}
 NETWORKS = {
     "SASRec": lambda: SASRec(**SHAPE),
     "BERT4Rec": lambda: BERT4Rec(**SHAPE, mask_ratio=0.3),
     "SearchSASRec": lambda: SearchSASRec(**SHAPE, buckets=31),
+    "HSTU": lambda: HSTU(**SIZE, positions=False, tied=False),
+    "eSASRec": lambda: eSASRec(**SHAPE, time_bias=True),
+    "CausalTransformer": lambda: CausalTransformer(**SHAPE, residual="post", temperature=0.1),
 }
 SIX = {"model.safetensors", "config.json", "items.parquet", "metrics.json", "README.md", "manifest.json"}
 
@@ -187,7 +191,10 @@ def test_a_manifest_that_is_none(saved, content):
         ({"format": None}, "format None"),
         ({"model": "SASrec"}, r"unknown model 'SASrec'. Did you mean 'SASRec'\?"),
         ({"model": "Model"}, "unknown model 'Model'"),
-        ({"model": "Batch"}, "unknown model 'Batch'. Known: BERT4Rec, RecBole, SASRec, SearchSASRec"),
+        (
+            {"model": "Batch"},
+            "'Batch'. Known: BERT4Rec, CausalTransformer, HSTU, RecBole, SASRec, SearchSASRec, eSASRec",
+        ),
         ({"model": ["SASRec"]}, "unknown model"),
         ({"hyperparameters": {**SHAPE, "depth": 3}}, "no hyperparameters of SASRec .*depth"),
         ({"hyperparameters": {**SHAPE, "heads": 3}}, "no hyperparameters of SASRec"),

@@ -11,10 +11,11 @@ from recsys.__main__ import main
 from recsys.atomic import Vocabulary
 from recsys.checkpoints import Checkpoint
 from recsys.data.dataset import load
-from recsys.models import SASRec, SearchSASRec
+from recsys.models import HSTU, SASRec, SearchSASRec
 
 TOKENS = [f"n{i}" for i in range(1, 13)]
-SHAPE = {"n_items": 13, "max_len": 4, "dim": 8, "layers": 1, "heads": 2, "inner_dim": 8}
+SIZE = {"n_items": 13, "max_len": 4, "dim": 8, "layers": 1, "heads": 2}
+SHAPE = {**SIZE, "inner_dim": 8}
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,22 @@ def test_recommend_says_that_popularity_answers(plain: str, capsys: pytest.Captu
 def test_recommend_says_that_a_query_is_ignored(plain: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recommend", "--checkpoint", plain, "--history", "n1", "--query", "red", "shoes"]) == 0
     assert "SASRec does not read queries: --query has no effect." in capsys.readouterr().err
+
+
+def test_recommend_takes_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    network = HSTU(**SIZE)
+    torch.nn.init.normal_(network.units[0].bias.time.weight)
+    checkpoints.save(Checkpoint(network, Vocabulary(TOKENS), np.arange(13), {"name": "toy"}, {}), tmp_path / "hstu")
+    asked = ["recommend", "--checkpoint", str(tmp_path / "hstu"), "--history", "n1,n2", "--k", "5"]
+    assert main([*asked, "--timestamps", "100, 200.5", "--now", "90000"]) == 0
+    timed = capsys.readouterr().out
+    assert main(asked) == 0
+    assert capsys.readouterr().out != timed
+    assert main([*asked, "--timestamps", "100"]) == 2
+    assert "1 timestamps for 2 items" in capsys.readouterr().err
+    assert main([*asked, "--timestamps", "100,yesterday"]) == 2
+    assert "--timestamps 100,yesterday: numbers of seconds" in capsys.readouterr().err
 
 
 def test_recommend_answers_a_query_alone(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

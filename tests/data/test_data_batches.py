@@ -23,6 +23,8 @@ def only_items(lengths, visible):
     user, seen = np.array(pairs, np.int64).reshape(-1, 2).T
     return Histories(
         item=Ragged(offsets_of(np.array(lengths)), np.arange(1, 1 + sum(lengths))),
+        timestamp=np.arange(sum(lengths)),
+        request_timestamp=np.arange(sum(lengths)),
         user=user,
         visible=seen,
         request=np.arange(len(user)),
@@ -119,6 +121,8 @@ def test_a_training_batch_by_hand(data):
     assert batch.target_item.tolist() == [a, a, b, c]
     assert (batch.search_row.tolist(), batch.search_position.tolist()) == ([1], [0])
     assert batch.search_type.tolist() == [3]
+    assert batch.timestamp.tolist() == [[0], [10], [0]]
+    assert batch.request_timestamp.tolist() == [[0], [20], [0]]  # of u2, which comes after a
 
 
 def test_an_evaluation_batch_by_hand(data):
@@ -132,6 +136,8 @@ def test_an_evaluation_batch_by_hand(data):
     assert batch.point_row.tolist() == [0, 1]
     assert batch.point_position.tolist() == [2, 0]
     assert (len(batch.target_point), len(batch.target_item)) == (0, 0)
+    assert batch.timestamp.tolist() == [[20, 30, 40], [0, 0, 0]]
+    assert batch.request_timestamp.tolist() == [[30, 40, 50], [0, 0, 0]]  # x1 has nothing to be measured from
     # q stood behind a, which the cut has taken away; p is newer than d; x has searched and never clicked
     assert batch.search_row.tolist() == [0, 1]
     assert batch.search_position.tolist() == [2, 0]

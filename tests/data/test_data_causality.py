@@ -18,7 +18,7 @@ from recsys.data.batches import assemble, request_rows, training_rows
 from recsys.data.dataset import Events, Requests, Searches
 from recsys.data.histories import histories
 from recsys.data.ragged import Ragged, offsets_of
-from recsys.models import BERT4Rec, SASRec, SearchSASRec
+from recsys.models import HSTU, BERT4Rec, SASRec, SearchSASRec, eSASRec
 from recsys.models.text import gram_matrix
 
 USERS, ITEMS, END = 2, 6, 12
@@ -26,7 +26,16 @@ VALID_FROM, TEST_FROM = 9, 11
 TEXTS = ["red", "a blue hat", "猫", "x", "socks and shoes"]
 USER, TIME = st.integers(0, USERS - 1), st.integers(0, END)
 SHORT, WHOLE = 2, 60  # histories that are cut, and that never are
-SHAPE = {"n_items": ITEMS + 1, "dim": 8, "layers": 2, "heads": 2, "inner_dim": 16}
+SIZE = {"n_items": ITEMS + 1, "dim": 8, "layers": 2, "heads": 2}
+MORE = {
+    SASRec: {"inner_dim": 16},
+    BERT4Rec: {"inner_dim": 16},
+    SearchSASRec: {"inner_dim": 16, "buckets": 97},
+    HSTU: {},
+    eSASRec: {"inner_dim": 16, "time_bias": True},
+}
+CAUSAL = set(MORE) - {BERT4Rec}  # these give every position of a window a vector of its own
+TIMED = {HSTU, eSASRec}
 
 
 @dataclass(frozen=True)
@@ -174,8 +183,8 @@ def differ(network, before, after, point=0):
 def networks():
     """By kind and longest history. In double precision, an effect and a rounding error are many orders apart."""
     made = {}
-    for kind, max_len in itertools.product([SASRec, BERT4Rec, SearchSASRec], [SHORT, WHOLE]):
-        network = kind(**SHAPE, max_len=max_len, **({"buckets": 97} if kind is SearchSASRec else {})).double().eval()
+    for kind, max_len in itertools.product(MORE, [SHORT, WHOLE]):
+        network = kind(**SIZE, max_len=max_len, **MORE[kind]).double().eval()
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
             for parameter in network.parameters():
@@ -191,7 +200,7 @@ def test_the_future_changes_no_prediction(networks, max_len, world, data):
     request = data.draw(st.sampled_from(world.requests))
     other = data.draw(futures(world, request))
     before, after = (prediction(w, request, max_len) for w in (world, other))
-    for kind in (SASRec, BERT4Rec, SearchSASRec):
+    for kind in MORE:
         network = networks[kind, max_len]
         assert torch.equal(vector(network, before), vector(network, after)), kind
 
@@ -205,7 +214,7 @@ def test_the_future_changes_no_training_point(networks, world, data):
     request = data.draw(st.sampled_from(asked))
     other = data.draw(futures(world, request))
     before, after = training(world, request), training(other, request)
-    for kind in (SASRec, SearchSASRec):
+    for kind in CAUSAL:
         network = networks[kind, WHOLE]
         torch.testing.assert_close(vector(network, *before), vector(network, *after), rtol=0, atol=1e-12)
 
@@ -222,7 +231,7 @@ def test_later_splits_change_no_training_point_whenever_they_happen(networks, wo
         for rows, added in zip((world.clicks, world.searches), more, strict=True)
     )
     before, after = training(world, request), training(World(clicked, searched, world.requests), request)
-    for kind in (SASRec, SearchSASRec):
+    for kind in CAUSAL:
         assert torch.equal(vector(networks[kind, WHOLE], *before), vector(networks[kind, WHOLE], *after)), kind
 
 
@@ -240,8 +249,42 @@ def test_another_item_in_the_visible_past_changes_the_prediction(networks, world
     changed = replace(world.clicks[i], item=1 + world.clicks[i].item % ITEMS)
     other = replace(world, clicks=(*world.clicks[:i], changed, *world.clicks[i + 1 :]))
     before, after = (prediction(w, request, WHOLE) for w in (world, other))
-    for kind in (SASRec, BERT4Rec, SearchSASRec):
+    for kind in MORE:
         assert differ(networks[kind, WHOLE], before, after), kind
+
+
+@settings(max_examples=60, deadline=None)
+@given(world=worlds(), data=st.data())
+def test_a_request_is_trained_as_it_would_be_answered(networks, world, data):
+    """In its window as alone in a row; of several requests in one place the earliest, whose time the others share."""
+    opened = {}
+    for asked in sorted(world.requests, key=lambda r: (r.user, r.time)):
+        if asked.split == 0 and items_before(world, asked, asked.time):
+            opened.setdefault((asked.user, items_before(world, asked, asked.time)), asked)
+    assume(opened)
+    request = data.draw(st.sampled_from(list(opened.values())))
+    trained_, answered = training(world, request), prediction(world, request, WHOLE)
+    for kind in CAUSAL - {SearchSASRec}:  # which knows more searches when it is asked than when it was trained
+        network = networks[kind, WHOLE]
+        torch.testing.assert_close(vector(network, *trained_), vector(network, answered), rtol=0, atol=1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(world=worlds(), data=st.data())
+def test_the_time_of_a_visible_click_changes_the_prediction_of_those_who_read_times(networks, world, data):
+    request = data.draw(st.sampled_from(world.requests))
+    seen = [
+        c
+        for c in world.clicks
+        if c.user == request.user and c.time < request.time and c.item and c.split <= request.split
+    ]
+    assume(len({c.time for c in seen}) > 1)  # attention over one time alone is the same at any
+    first = [c for c in seen if c.time == min(c.time for c in seen)]
+    earlier = tuple(replace(c, time=c.time - 50) if c in first else c for c in world.clicks)
+    before, after = (prediction(w, request, WHOLE) for w in (world, replace(world, clicks=earlier)))
+    assert torch.equal(before.item, after.item)
+    for kind in MORE.keys() - {SearchSASRec}:  # to which other queries may have become visible
+        assert differ(networks[kind, WHOLE], before, after) == (kind in TIMED), kind
 
 
 @settings(max_examples=30, deadline=None)

@@ -5,7 +5,8 @@ import pytest
 
 from recsys.data import load
 from recsys.data.batches import assemble, request_rows, training_rows
-from recsys.data.histories import first_legal, histories
+from recsys.data.histories import first_legal, histories, returns
+from recsys.data.ragged import Ragged
 from recsys.models.text import grams
 
 # u:  w(0)  [r1 at 10: a(10), b(500)]  [r2 at 100: c(100)]  [r3 at 501: d]   valid r4 at 600: e   test r5 at 700: a, f
@@ -185,3 +186,46 @@ def test_leave_one_out_goes_by_the_order_of_the_file(generic):
         assert known.visible.tolist() == visible
         assert known.wanted.sum() == (3 if split == "train" else 1)
         assert data.items.decode(known.item[0]) == list("abcde"[: len(visible)])
+
+
+def test_a_user_comes_back_with_the_earliest_request_that_sees_no_further_or_else_with_the_next_item():
+    item = Ragged(np.array([0, 4, 4, 5]), np.arange(1, 6))
+    clicked = np.array([10, 20, 30, 40, 7])
+    user, timestamp, visible = (
+        np.array([0, 0, 0, 0, 1, 2]),
+        np.array([9, 24, 26, 50, 1, 5]),
+        np.array([0, 2, 2, 4, 0, 0]),
+    )
+    assert returns(item, clicked, user, timestamp, visible).tolist() == [20, 24, 40, 50, 7]
+
+
+def test_a_request_is_answered_with_its_own_time_though_an_earlier_one_sees_the_same(folder):
+    """r2 and r3 both see a alone: in training r2's time stands behind it, in evaluation each has its own."""
+    inter = [("u", "a", 10, "r1", "rec", "train"), ("u", "b", 90, "r3", "rec", "train")]
+    request = [
+        ("r1", "u", 10, "train", [], ["a"], [], ["a"]),
+        ("r2", "u", 50, "train", [], ["z"], [], ["z"]),
+        ("r3", "u", 90, "train", [], ["b"], [], ["b"]),
+        ("r4", "u", 95, "valid", [], ["b"], [], ["b"]),
+        ("r5", "u", 99, "test", [], ["b"], [], ["b"]),
+    ]
+    data = load(folder(inter=inter, request=request))
+    known = histories(data, "train")
+    batch = assemble(data, known, training_rows(known, 50, 25), np.array([0]), training=True)
+    assert batch.timestamp[0].tolist() == [10]
+    assert batch.request_timestamp[0].tolist() == [50]
+    batch = assemble(data, known, request_rows(known, 50), np.arange(3), training=False)
+    assert batch.request_timestamp.tolist() == [[0], [50], [90]]
+    known = histories(data, "test")
+    batch = assemble(data, known, request_rows(known, 50), np.arange(1), training=False)
+    assert (batch.timestamp.tolist(), batch.request_timestamp.tolist()) == ([[10, 90]], [[50, 99]])
+
+
+def test_without_requests_a_user_comes_back_with_the_next_item(generic):
+    data = load(generic([("u", item, 10 * i**2) for i, item in enumerate("abcde")]), ("train", "valid", "test"))
+    known = histories(data, "train")
+    batch = assemble(data, known, training_rows(known, 50, 25), np.array([0]), training=True)
+    assert (batch.timestamp[0].tolist(), batch.request_timestamp[0].tolist()) == ([0, 10], [10, 40])
+    known = histories(data, "test")
+    batch = assemble(data, known, request_rows(known, 50), np.array([0]), training=False)
+    assert (batch.timestamp[0].tolist(), batch.request_timestamp[0].tolist()) == ([0, 10, 40, 90], [10, 40, 90, 160])

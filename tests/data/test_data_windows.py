@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from recsys.data import load
 from recsys.data.batches import assemble, request_rows, training_rows
@@ -83,3 +84,10 @@ def test_the_windows_are_part_of_the_fingerprint(data, folder):
     path = folder("tiny", inter=INTER, request=REQUEST, search=SEARCH, query=QUERY)
     (path / "tiny.meta.json").write_text("{}")
     assert load(path).fingerprint != data.fingerprint
+
+
+def test_nobody_knows_when_the_clicks_of_a_window_were(data):
+    for split, training in [("train", True), ("test", False)]:
+        _, batch = batches(data, split, training)
+        real = batch.item > 0
+        assert torch.equal(batch.timestamp[real], batch.request_timestamp[real])

@@ -20,13 +20,19 @@ def batch_of() -> Callable[..., Batch]:
         points: Sequence[tuple[int, int]] | None = None,
         next_item: Sequence[int] | None = None,
         length: int = 1,
+        times: Sequence[Sequence[int]] | None = None,
     ) -> Batch:
         length = max(length, *(len(history) for history in histories))
         points = [(i, max(0, len(h) - 1)) for i, h in enumerate(histories)] if points is None else points
         row, position = torch.tensor(points, dtype=torch.int64).reshape(-1, 2).T
+        clicked = torch.zeros(0, length + 1, dtype=torch.int64)
+        if times is not None:  # of the items, and of the request behind them
+            clicked = torch.tensor([[*row, *[0] * (length + 1 - len(row))] for row in times])
         place = torch.tensor([search[:3] for search in searches], dtype=torch.int64).reshape(-1, 3)
         return Batch(
             item=torch.tensor([[*history, *[0] * (length - len(history))] for history in histories]),
+            timestamp=clicked[:, :-1] if times is not None else None,
+            request_timestamp=clicked[:, 1:] if times is not None else None,
             next_item=torch.tensor(next_item or [0] * len(histories)),
             point_row=row,
             point_position=position,

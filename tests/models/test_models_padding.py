@@ -5,30 +5,77 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys.models import BERT4Rec, SASRec, SearchSASRec
+from recsys.models import HSTU, BERT4Rec, CausalTransformer, SASRec, SearchSASRec, eSASRec
 
-SHAPE = {"n_items": 12, "max_len": 8, "dim": 8, "layers": 2, "heads": 2, "inner_dim": 16}
+SIZE = {"n_items": 12, "max_len": 8, "dim": 8, "layers": 2, "heads": 2}
+SHAPE = {**SIZE, "inner_dim": 16}
+BARE = {"positions": False, "tied": False, "temperature": 0.5}
+NETWORKS = {
+    "SASRec": lambda: SASRec(**SHAPE),
+    "BERT4Rec": lambda: BERT4Rec(**SHAPE),
+    "SearchSASRec": lambda: SearchSASRec(**SHAPE, buckets=64),
+    "HSTU": lambda: HSTU(**SIZE),
+    "HSTU bare": lambda: HSTU(**SIZE, **BARE),
+    "eSASRec": lambda: eSASRec(**SHAPE),
+    "eSASRec with times": lambda: eSASRec(**SHAPE, time_bias=True),
+    "pre": lambda: CausalTransformer(**SHAPE, residual="pre", time_bias=True, **BARE),
+    "post": lambda: CausalTransformer(**SHAPE, residual="post"),
+}
 HISTORY = st.lists(st.integers(1, 11), min_size=1, max_size=7)
 
 
-@pytest.fixture(scope="module", params=[SASRec, BERT4Rec, SearchSASRec], ids=lambda model: model.__name__)
+@pytest.fixture(scope="module", params=NETWORKS)
 def network(request, trained):
-    more = {"buckets": 64} if request.param is SearchSASRec else {}
-    return trained(request.param(**SHAPE, **more))
+    return trained(NETWORKS[request.param]()).double()  # an effect and a rounding error are many orders apart
 
 
 def same(left, right):
-    torch.testing.assert_close(left, right, rtol=0, atol=1e-6)
+    torch.testing.assert_close(left, right, rtol=0, atol=1e-10)
+
+
+def clock(history, pace):
+    """Times of a history and of the request behind it: the first gap is `pace` seconds, each next one twice that."""
+    return [1_700_000_000 + pace * 2**i for i in range(len(history) + 1)]
 
 
 @settings(max_examples=30, deadline=None)
-@given(HISTORY, st.lists(HISTORY, max_size=3), st.integers(1, 8), st.sampled_from(["", "red", "a blue hat"]))
+@given(
+    HISTORY,
+    st.lists(HISTORY, max_size=3),
+    st.integers(1, 8),
+    st.sampled_from(["", "red", "a blue hat"]),
+    st.integers(0, 10_000),
+)
 @torch.no_grad()
-def test_padding_and_other_rows_change_nothing(network, batch_of, history, others, length, text):
+def test_padding_and_other_rows_change_nothing(network, batch_of, history, others, length, text, pace):
     mine = [(0, len(history) - 1, 2, text)]
     theirs = [(1 + i, 0, 1, "green socks") for i in range(len(others))]
-    alone = network.encode(batch_of([history], mine))
-    same(network.encode(batch_of([history, *others], mine + theirs, length=length))[:1], alone)
+    times = [clock(history, pace), *(clock(other, 7) for other in others)]
+    alone = network.encode(batch_of([history], mine, times=times[:1]))
+    beside = batch_of([history, *others], mine + theirs, length=length, times=times)
+    same(network.encode(beside)[:1], alone)
+
+
+@settings(max_examples=20, deadline=None)
+@given(HISTORY, HISTORY, st.integers(0, 10_000))
+@torch.no_grad()
+def test_what_follows_a_point_changes_nothing(network, batch_of, history, later, pace):
+    whole = (history + later)[:7]
+    times = clock(whole, pace)
+    alone = network.encode(batch_of([history], times=[times[: len(history) + 1]]))
+    same(network.encode(batch_of([whole], points=[(0, len(history) - 1)], times=[times])), alone)
+
+
+@torch.no_grad()
+def test_unknown_times_are_one_second(network, batch_of):
+    history = [3, 1, 4]
+    same(network.encode(batch_of([history])), network.encode(batch_of([history], times=[[60] * 4])))
+
+
+@torch.no_grad()
+def test_only_differences_of_times_count(network, batch_of):
+    one, other = (network.encode(batch_of([[3, 1]], times=[[t, t + 9, t + 4000]])) for t in (0, 1_700_000_000))
+    assert torch.equal(one, other)
 
 
 @torch.no_grad()
@@ -39,7 +86,7 @@ def test_a_history_that_is_empty_is_finite_and_the_same_for_everyone(network, ba
 
 
 def test_encoding_leaves_the_batch_as_it_was(network, batch_of):
-    batch = batch_of([[1, 2], [3]], [(0, 1, 1, "red")], next_item=[4, 5])
+    batch = batch_of([[1, 2], [3]], [(0, 1, 1, "red")], next_item=[4, 5], times=[[1, 5, 9], [2, 3]])
     before = {name: value.clone() for name, value in vars(batch).items()}
     network.encode(batch)
     network.training_points(batch)
