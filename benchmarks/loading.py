@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from recsys.data import SequenceData, cached, load
@@ -54,14 +53,12 @@ def feeding(path: Path, max_len: int) -> Iterator[tuple[str, float]]:
         rounds = max(5, 1000 // len(loader))
         spent = cpu_ms(lambda loader=loader: deque(loader, maxlen=0), rounds)
         yield f"{name} x {max_len}: a batch, ms", spent / len(loader)
-    yield f"train, 128 x {max_len}: padding, at random", padding(data.train_dataloader(), in_chance_order=True)
     yield f"train, 128 x {max_len}: padding", padding(data.train_dataloader())
 
 
-def padding(loader: BatchLoader, in_chance_order: bool = False) -> float:
+def padding(loader: BatchLoader) -> float:
     """Share of an epoch's positions that hold no item."""
-    length = loader.rows.end - loader.rows.start
-    length = length[np.random.default_rng(0).permutation(len(length)) if in_chance_order else loader._share()]
+    length = (loader.rows.end - loader.rows.start)[loader._share()]
     batches = [length[i : i + loader.batch_size] for i in range(0, len(length), loader.batch_size)]
     return float(1 - length.sum() / sum(len(batch) * max(1, batch.max()) for batch in batches))
 

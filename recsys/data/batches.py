@@ -14,9 +14,6 @@ from recsys.data.ragged import Ragged, grouped_offsets, offsets_of, ranges
 from recsys.errors import InputError
 from recsys.models.batch import Batch
 
-POOL = 8
-"""Steps whose rows are dealt out by length: of Qilin's windows of 50, a fifth is padding with 1 and 5 % with 8."""
-
 
 @dataclass(frozen=True)
 class Rows:
@@ -182,9 +179,8 @@ def _request_searches(
 class BatchLoader:
     """Iterates over batches of rows; a new order each epoch, the same for the same seed.
 
-    Training rows are shuffled; those that meet in the same POOL steps are then dealt out by length, so that a batch
-    holds little padding, and the steps are shuffled again. Under several processes each takes every `world`-th row; in
-    training the surplus rows are left out so that all take as many steps, in evaluation each row is taken exactly once.
+    Training rows are shuffled. Under several processes each takes every `world`-th row; in training the surplus rows
+    are left out so that all take as many steps, in evaluation each row is taken exactly once.
     """
 
     dataset: Dataset
@@ -260,15 +256,6 @@ class BatchLoader:
     def _share(self) -> np.ndarray:
         order = np.arange(len(self.rows))
         if self.training:
-            chance = np.random.default_rng((self.seed, self.epoch))
-            order = chance.permutation(order)
-            order = self._by_length(order[: len(order) - len(order) % self.world], chance)
+            order = np.random.default_rng((self.seed, self.epoch)).permutation(order)
+            order = order[: len(order) - len(order) % self.world]
         return order[self.rank :: self.world]
-
-    def _by_length(self, order: np.ndarray, chance: np.random.Generator) -> np.ndarray:
-        step = self.batch_size * self.world
-        length = (self.rows.end - self.rows.start)[order]
-        order = order[np.lexsort((length, np.arange(len(order)) // (POOL * step)))]
-        whole = len(order) // step
-        steps = order[: whole * step].reshape(whole, step)
-        return np.concatenate([chance.permutation(steps).ravel(), order[whole * step :]])

@@ -110,8 +110,7 @@ class RecsysCLI(LightningCLI):
             raise InputError(f"--save_every_n_steps {steps}: must be at least 1.")
         self.trainer_defaults["callbacks"] = [
             ModelCheckpoint(**last),
-            *([ModelCheckpoint(**last, every_n_train_steps=steps)] if steps else []),
-            StepSeeds(),
+            *([ModelCheckpoint(**last, every_n_train_steps=steps), StepSeeds()] if steps else []),
             Throughput(),
             ExportCheckpoint(config.early_stopping.monitor),
             RequestResults(),

@@ -206,7 +206,7 @@ def test_evaluation_keeps_the_order_of_the_requests(loader):
 
 @settings(max_examples=60, deadline=None)
 @given(many_histories(), st.integers(1, 3), st.integers(1, 3), st.integers(0, 5))
-def test_dealing_out_by_length_loses_no_row(case, batch_size, world, epoch):
+def test_processes_share_all_rows_but_the_surplus(case, batch_size, world, epoch):
     known, max_len, stride = case
     rows = training_rows(known, max_len, stride)
     parts = [BatchLoader(None, known, rows, batch_size, True, 0, rank, world, epoch) for rank in range(world)]
@@ -214,20 +214,6 @@ def test_dealing_out_by_length_loses_no_row(case, batch_size, world, epoch):
     assert {len(share) for share in shares} == {len(rows) // world}
     assert len(set(np.concatenate(shares).tolist())) == len(rows) // world * world
     assert {len(part) for part in parts} == {-(-len(shares[0]) // batch_size)}
-
-
-def test_rows_of_a_batch_are_of_about_the_same_length():
-    """1,000 users with 1 to 50 items: at random a third of every batch would be padding."""
-    lengths = np.random.default_rng(0).integers(1, 51, 1000).tolist()
-    known = only_items(lengths, [[length] for length in lengths])
-    rows = training_rows(known, 50, 25)
-    assert len(rows) == 1000
-    length = rows.end - rows.start
-    loader = BatchLoader(None, known, rows, 16, True)
-    batches = [loader._share()[i : i + 16] for i in range(0, 1000, 16)]
-    longest = [length[batch].max() for batch in batches]
-    assert 1 - length.sum() / sum(len(batch) * most for batch, most in zip(batches, longest, strict=True)) < 0.15
-    assert np.abs(np.corrcoef(longest[:-1], np.arange(len(longest) - 1))[0, 1]) < 0.3  # short ones come at any time
 
 
 @pytest.mark.parametrize("epoch", [0, 1])

@@ -41,13 +41,13 @@ def last(run: Path) -> dict:
 def test_a_killed_fit_ends_as_an_uninterrupted_one(zoo, config, hook, at, every, found) -> None:
     """21 steps an epoch, with dropout, masks and Adam's moments."""
     args = ["--trainer.max_epochs", "2", "--data.batch_size", "8", "--model.warm_start", "null"]
-    args += ["--trainer.num_sanity_val_steps", "0"]
+    args += ["--trainer.num_sanity_val_steps", "0", "--save_every_n_steps", str(every)]
     assert zoo("fit", f"whole_{config}", *args, config=config) == 0
     whole = last(zoo.folders(f"whole_{config}")[-1])
     assert whole["global_step"] == 42
 
     name = f"killed_{config}"
-    command = zoo.args("fit", name, *args, "--save_every_n_steps", str(every), config=config)
+    command = zoo.args("fit", name, *args, config=config)
     done = subprocess.run(
         [sys.executable, "-c", KILLED, hook, str(at), *command],
         capture_output=True,
