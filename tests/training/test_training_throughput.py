@@ -28,11 +28,14 @@ def test_a_fit_says_what_it_took(zoo, capsys) -> None:
     assert 0.05 < memory < 50
 
     loader = SequenceData(str(zoo.qilin), batch_size=32).train_dataloader()
-    batches = list(loader)
+    batches = []
+    for epoch in range(2):  # a row of padding comes to the batches in which somebody has no history yet
+        loader.set_epoch(epoch)
+        batches += list(loader)
     (callback,) = (each for each in fit.trainer.callbacks if isinstance(each, Throughput))
     total = callback._fit.tolist()
-    assert total[0] == 2 * sum(len(batch.item) for batch in batches)
-    assert total[1] == 2 * sum(len(batch.target_item) for batch in batches)
+    assert total[0] == sum(len(batch.item) for batch in batches)
+    assert total[1] == sum(len(batch.target_item) for batch in batches)
     assert seconds == pytest.approx(total[2], abs=0.05)
     assert users == pytest.approx(total[0] / total[2], abs=0.5)
     assert targets == pytest.approx(total[1] / total[2], abs=0.5)
