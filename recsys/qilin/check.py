@@ -1,17 +1,16 @@
 """Whether a folder holds the Qilin that we know: all that is looked at on first contact, before a conversion."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
-from recsys.errors import InputError, did_you_mean
+from recsys.errors import did_you_mean
 from recsys.qilin import clock, findings
 from recsys.qilin.findings import Finding
 from recsys.qilin.schema import EXPOSURE_NEEDS, NEEDS, SYNTHETIC, WINDOW
-from recsys.qilin.source import locate
+from recsys.qilin.source import locate, readable
 from recsys.qilin.timeline import CHANNELS, SEARCH_OFFSET, seconds
 
 _CONFIGS = pl.Enum(list(CHANNELS))
@@ -63,7 +62,7 @@ def verdict(found: list[Finding]) -> str:
 
 
 def _faults(path: Path, config: str) -> Iterator[str]:
-    with _readable(path):
+    with readable(path):
         schema = pl.read_parquet_schema(path)
     for column in NEEDS[config]:
         if column not in schema:
@@ -81,7 +80,7 @@ def _log(files: dict[str, list[Path]], progress: Callable[[str], None]) -> tuple
     for config in (config for config in CHANNELS if config in files):
         progress(f"reading {config}")
         for path in files[config]:
-            with _readable(path):
+            with readable(path):
                 rows, shown = _read(path, config, count)
             requests.append(rows)
             exposures.append(shown)
@@ -133,7 +132,7 @@ def _features(paths: list[Path], config: str, number: str) -> Features:
             *(pl.col(name).null_count().alias(name) for name in texts),
             *((pl.col(name).cast(pl.String) == "nan").sum().alias(f"{name} nan") for name in texts),
         )
-        with _readable(path):
+        with readable(path):
             numbers.append(lazy.select(pl.col(number).cast(pl.Int64, strict=False)).collect()[number])
             found = counts.collect(engine="streaming").row(0, named=True)
         for name in texts:
@@ -192,12 +191,3 @@ def _evidence(requests: pl.DataFrame, exposures: pl.DataFrame) -> pl.DataFrame:
     owners = requests.select("request", "user_idx", source="channel")
     clicks = clicks.join(owners, on="request").select("user_idx", "note_idx", channel="source", timestamp=raw)
     return clock.evidence(requests, clicks)
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{path}: not a complete parquet file ({reason}); download it again.") from error

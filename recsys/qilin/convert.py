@@ -24,7 +24,7 @@ from recsys.qilin.options import Options
 from recsys.qilin.problems import Problems
 from recsys.qilin.schema import SYNTHETIC
 from recsys.qilin.settle import known_notes, settle
-from recsys.qilin.timeline import CHANNELS, DAY, GRACE, ORIGIN, SEARCH_OFFSET
+from recsys.qilin.timeline import CHANNELS, DAY, GRACE, ORIGIN
 
 PARTITION = 50_000  # requests in a partition, about
 
@@ -127,7 +127,7 @@ class _Run:
             "synthetic": _synthetic(self.folder),
             "time_origin": ORIGIN,
             "time_unit": "s",
-            "search_offset": SEARCH_OFFSET if options.search_offset is None else options.search_offset,
+            "search_offset": partition.search_offset(options),
             "clock": {"verdict": calibration.verdict, "evidence": calibration.sentence()},
             "day": [0, DAY + GRACE],
             "item_numbers": len(facts.known),

@@ -69,7 +69,7 @@ class Survey:
 def survey(rows: pl.DataFrame, options: Options, known: np.ndarray) -> Block:
     """A `Survey` of the users in `rows`, in `timeline.ROWS` form; `known` is a mask of the notes that exist."""
     problems = Problems(skip=options.on_error == "skip")
-    observed = observe(rows, problems, _offset(options))
+    observed = observe(rows, problems, search_offset(options))
     placed = place(*observed, options.clocks)
     recommended = placed.filter(source="rec")
     notes = [observed[1]["note_idx"], placed["window"].explode(empty_as_null=False)]
@@ -77,7 +77,7 @@ def survey(rows: pl.DataFrame, options: Options, known: np.ndarray) -> Block:
     example = _first(*observed, placed, known) if any(each.any() for each in strange) else None
     made = Survey(
         starts=recommended.group_by("config", "timestamp").agg(n=pl.len()),
-        clock=_evidence(*observed, _offset(options)),
+        clock=_evidence(*observed, search_offset(options)),
         ids=rows.select(channel=pl.col("config").str.starts_with("rec"), index="index"),
         shown=sum(map(len, notes)),
         unknown=sum(int(each.sum()) for each in strange),
@@ -160,7 +160,7 @@ def _renumbered(
         pair = pl.struct("file", "row")
         twice = [{"file": file, "row": row} for file, row in facts.twice]
         rows = rows.filter(~pair.is_in(twice))
-    found = _known(log(*observe(rows, Problems(skip=True), _offset(options)), options.clocks), facts.known)
+    found = _known(log(*observe(rows, Problems(skip=True), search_offset(options)), options.clocks), facts.known)
     item = numbers(len(facts.known), options.seed)
     requests = found.requests.with_columns(renumbered(found.requests["window"], item))
     exposures = found.exposures.with_columns(item_id=renumbered(found.exposures["note_idx"], item)).drop("note_idx")
@@ -211,5 +211,6 @@ def _first(
     return found.sort("file", "row", "note_idx").row(0)
 
 
-def _offset(options: Options) -> int:
+def search_offset(options: Options) -> int:
+    """Seconds by which search clocks are taken to be ahead."""
     return SEARCH_OFFSET if options.search_offset is None else options.search_offset

@@ -22,11 +22,10 @@ def known_notes(paths: list[Path], problems: Problems) -> np.ndarray:
     """Mask of the note_idx of `notes`; that none occurs twice is checked."""
     notes = pl.concat(source.numbers(path, "note_idx") for path in paths)
     notes = notes.filter(pl.col("note_idx") >= 0)  # a note without a number is met again, and named, where it is read
-    if source.largest(notes["note_idx"]) >= LARGEST:
-        raise InputError(
-            f"note_idx {source.largest(notes['note_idx'])} is no number of a note; Qilin has about two million."
-        )
-    known: np.ndarray = np.zeros(source.largest(notes["note_idx"]) + 1, bool)
+    last = source.largest(notes["note_idx"])
+    if last >= LARGEST:
+        raise InputError(f"note_idx {last} is no number of a note; Qilin has about two million.")
+    known: np.ndarray = np.zeros(last + 1, bool)
     known[notes["note_idx"].to_numpy()] = True
     if known.sum() < notes.height:
         problems.rows(notes, ~pl.col("note_idx").is_first_distinct(), "note twice", "its note_idx occurs before.")

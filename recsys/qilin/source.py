@@ -53,7 +53,7 @@ def read(config: str, path: Path, problems: Problems) -> pl.DataFrame:
             to go on without it would silently leave out an unknown part of the data.
     """
     rows = _chosen(path, NEEDS[config])
-    with _readable(path):
+    with readable(path):
         frame = rows.collect(engine="streaming")
     return _sound(frame, config, problems)
 
@@ -65,10 +65,10 @@ def notes(path: Path, problems: Problems) -> Iterator[pl.DataFrame]:
         InputError: as by `read`.
     """
     rows = _chosen(path, NEEDS["notes"])
-    with _readable(path):
+    with readable(path):
         height = pl.scan_parquet(path, glob=False, hive_partitioning=False).select(pl.len()).collect().item()
     for start in range(0, max(height, 1), PIECE):
-        with _readable(path):
+        with readable(path):
             frame = rows.slice(start, PIECE).collect(engine="streaming")
         yield _sound(frame, "notes", problems)
 
@@ -80,7 +80,7 @@ def numbers(path: Path, name: str) -> pl.DataFrame:
         InputError: the file is unreadable, or the column is missing or of another kind.
     """
     rows = _chosen(path, {name: "number"})
-    with _readable(path):
+    with readable(path):
         return rows.collect()
 
 
@@ -97,7 +97,7 @@ def _shards(root: Path, config: str) -> list[Path]:
 
 
 def _chosen(path: Path, needs: Mapping[str, Kind]) -> pl.LazyFrame:
-    with _readable(path):
+    with readable(path):
         rows = pl.scan_parquet(path, glob=False, hive_partitioning=False, row_index_name=_ROW)
         schema = _schema(rows, needs)
         try:
@@ -119,7 +119,12 @@ def _schema(rows: pl.LazyFrame, needs: Mapping[str, Kind]) -> dict[str, Any]:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
+    """Say of a file that cannot be read that it is damaged.
+
+    Raises:
+        InputError: it is.
+    """
     try:
         yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
