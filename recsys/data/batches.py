@@ -123,6 +123,7 @@ def assemble(dataset: Dataset, histories: Histories, rows: Rows, chosen: np.ndar
                 "target_item": target.values[in_vocabulary],
                 "search_row": search_row,
                 "search_position": search_position,
+                "search_timestamp": search_row if source is None else source.timestamp[search],
                 "search_type": search_row if source is None else source.type[search],
                 "search_gram": np.zeros((0, 0)) if source is None else source.gram.take(search, axis=0),
                 "user": dataset.requests.user[request] + 1,

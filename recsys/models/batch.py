@@ -39,6 +39,8 @@ class Batch:
     """`[searches]`"""
     search_position: Tensor
     """`[searches]`"""
+    search_timestamp: Tensor | None = None
+    """`[searches]` when each search was made, in seconds, on the clock of `timestamp`."""
     search_type: Tensor
     """`[searches]` Qilin's query_from_type, 1 to 8; 0 unknown."""
     search_gram: Tensor
