@@ -27,6 +27,8 @@ class SequenceData(pl.LightningDataModule):
         vocabulary: Splits whose items make up the vocabulary.
         min_count: Clicks in those splits that an item needs to be in the vocabulary; the others are left out of
             histories, and count as missed where they were clicked.
+        search_margin: Seconds that must lie between a search and the start of a request that may see it; at 0, a
+            search in the second before is seen, one in the same second never.
         seed: Seed of the order of training windows.
     """
 
@@ -39,6 +41,7 @@ class SequenceData(pl.LightningDataModule):
         stride: int | None = None,
         vocabulary: Literal["train", "train+valid"] = "train",
         min_count: int = 1,
+        search_margin: int = 0,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -46,12 +49,15 @@ class SequenceData(pl.LightningDataModule):
         for name, value in {**sizes, "min_count": min_count}.items():
             if value < 1:
                 raise InputError(f"--data.{name} {value}: must be at least 1.")
+        if search_margin < 0:
+            raise InputError(f"--data.search_margin {search_margin}: must be at least 0, or a request saw its future.")
         if stride is not None and not 1 <= stride <= max_len:
             raise InputError(f"--data.stride {stride}: must lie between 1 and max_len, {max_len}.")
         self.path, self.max_len, self.seed = Path(path), max_len, seed
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.stride = stride or max(1, max_len // 2)
         self.vocabulary, self.min_count = tuple(vocabulary.split("+")), min_count
+        self.search_margin = search_margin
         self._histories: dict[str, Histories] = {}
         self._training: BatchLoader | None = None
         self._stopped: dict[str, Any] = {}
@@ -74,7 +80,7 @@ class SequenceData(pl.LightningDataModule):
     def histories(self, split: str) -> Histories:
         """What the models may know when they answer `split`."""
         if split not in self._histories:
-            self._histories[split] = histories(self.dataset, split)
+            self._histories[split] = histories(self.dataset, split, self.search_margin)
         return self._histories[split]
 
     def popularity(self) -> np.ndarray:
