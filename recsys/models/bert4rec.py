@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from recsys.models.base import ItemSpace, Model, recbole_class, recbole_config
 from recsys.models.batch import Batch, point_rows
+from recsys.models.content import ItemEmbedding, table_of
 
 _BERT4Rec: Any = recbole_class("BERT4Rec")
 
@@ -30,6 +31,9 @@ class BERT4Rec(_BERT4Rec, Model):
         last_ratio: Share of training histories in which the last item alone is masked (section 3.6, "fine-tuning").
         initializer_range: Standard deviation of initial weights. At 0.02, the paper's, a narrow network starts with
             its attention all but silent, and on little data stays at popularity for long; `dim ** -0.5` wakes it.
+        content: Add to each item's own vector that of its title and categories (`recsys.models.content`).
+        buckets: Rows of the table that character n-grams are hashed into.
+        n_features: Width of the vectors that came with the items.
     """
 
     item_embedding: nn.Embedding
@@ -50,11 +54,16 @@ class BERT4Rec(_BERT4Rec, Model):
         mask_ratio: float = 0.2,
         last_ratio: float = 0.1,
         initializer_range: float = 0.02,
+        content: bool = False,
+        buckets: int = 65536,
+        n_features: int = 0,
     ) -> None:
         settings = {"mask_ratio": mask_ratio, "initializer_range": initializer_range}
         config = recbole_config(max_len, dim, layers, heads, inner_dim, dropout, **settings)
         super().__init__(config, ItemSpace(n_items))
         self.last_ratio = last_ratio
+        if content:
+            self.item_embedding = ItemEmbedding(self.item_embedding, buckets, n_features)
         self.hyperparameters = {
             "n_items": n_items,
             "max_len": max_len,
@@ -66,6 +75,7 @@ class BERT4Rec(_BERT4Rec, Model):
             "mask_ratio": mask_ratio,
             "last_ratio": last_ratio,
             "initializer_range": initializer_range,
+            **({"content": True, "buckets": buckets, "n_features": n_features} if content else {}),
         }
 
     def encode(self, batch: Batch) -> Tensor:
@@ -77,8 +87,12 @@ class BERT4Rec(_BERT4Rec, Model):
 
     def item_vectors(self, item_ids: Tensor | None = None) -> Tensor:
         """Item embeddings with the output bias as last column: `[items, dim + 1]`."""
-        item_ids = torch.arange(self.n_items, device=self.output_bias.device) if item_ids is None else item_ids
-        return torch.cat([self.item_embedding(item_ids), self.output_bias[item_ids, None]], dim=-1)
+        every = slice(self.n_items) if item_ids is None else item_ids
+        rows = table_of(self.item_embedding)[every] if item_ids is None else self.item_embedding(item_ids)
+        bias = self.output_bias[every]
+        if self.described is not None:  # a bias is as much of an id as its vector
+            bias = bias * self.described.has_id[every]
+        return torch.cat([rows, bias[..., None]], dim=-1)
 
     def training_points(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The masked positions of whole training histories and the items that belong there (section 3.6)."""

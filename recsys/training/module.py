@@ -67,6 +67,8 @@ class SequentialRecommender(pl.LightningModule):
         self.schedule, self.warmup_steps = schedule, warmup_steps
         self.cutoffs, self.exclude_seen, self.k = tuple(sorted(cutoffs)), exclude_seen, k
         self.warm_start, self.freeze_backbone = warm_start, freeze_backbone
+        if isinstance(network, SearchSASRec) and warm_start is not None and freeze_backbone:
+            network.part_text()  # what is frozen cannot learn to read queries
         self.scores: dict[str, float] = {}
         """Means of the last validation or test, by metric."""
 
@@ -78,7 +80,9 @@ class SequentialRecommender(pl.LightningModule):
         return data
 
     def setup(self, stage: str) -> None:
-        """Grow from the warm start and tell the loss what it may know, before the first step."""
+        """Tell model and loss what they may know, and grow from the warm start, before the first step."""
+        if stage == "fit" and self.network.described is not None:
+            self.network.described.describe(self.data.content, self.data.popularity() >= self.data.min_count)
         if stage == "fit" and self.warm_start is not None:
             grow(self.network, Path(self.warm_start), self.data.dataset.items.sha256, self.freeze_backbone)
         if stage == "fit" and not isinstance(self.network, RecBole):
@@ -105,7 +109,7 @@ class SequentialRecommender(pl.LightningModule):
         own, target = self.network.own_loss(batch), batch.target_item
         if own is None:
             vectors, target = self.network.training_points(batch)
-            loss: Tensor = self.loss(vectors, self.network.item_vectors(), target)
+            loss: Tensor = self.loss(vectors, self.network.item_table(), target)
         else:
             loss = own
         self.log("train/loss", loss, batch_size=len(target), prog_bar=True, on_step=True, on_epoch=True)
