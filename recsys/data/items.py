@@ -52,7 +52,7 @@ def read_content(
         raise InputError(f"{file}: item {frame.filter(frame['item_id'].is_duplicated())['item_id'][0]!r} occurs twice.")
     return Content(
         gram=_arranged(_grams(frame[titles[0]] if titles else None, len(frame)), number, len(items)),
-        category=_arranged(_categories(file, frame.select(named)), number, len(items)),
+        category=_arranged(_categories(file, frame, named), number, len(items)),
         feature=_arranged(_features(file, frame, features), number, len(items)),
     )
 
@@ -75,10 +75,10 @@ def _grams(title: pl.Series | None, n_rows: int) -> np.ndarray:
     return matrix
 
 
-def _categories(file: Path, fields: pl.DataFrame) -> np.ndarray:
+def _categories(file: Path, frame: pl.DataFrame, names: Sequence[str]) -> np.ndarray:
     """`[rows, categories]` uint32, what a row has of them first."""
     rows, hashes = [np.zeros(0, np.int64)], [np.zeros(0, np.uint32)]
-    for field in fields:
+    for field in frame.select(names):
         if field.dtype not in (pl.String, pl.List(pl.String)):
             raise InputError(f"{file}: --data.categories names {field.name!r}, which holds numbers, no tokens.")
         value = pl.DataFrame({"row": np.arange(len(field)), "value": field})
@@ -91,9 +91,9 @@ def _categories(file: Path, fields: pl.DataFrame) -> np.ndarray:
         hashes.append(value["value"].replace_strict(code, return_dtype=pl.UInt32).to_numpy())
     row = np.concatenate(rows)
     order = np.argsort(row, kind="stable")
-    lengths = np.bincount(row, minlength=len(fields))
+    lengths = np.bincount(row, minlength=len(frame))
     place, _ = ranges(np.zeros_like(lengths), lengths)
-    matrix = np.zeros((len(fields), int(lengths.max(initial=0))), np.uint32)
+    matrix = np.zeros((len(frame), int(lengths.max(initial=0))), np.uint32)
     matrix[row[order], place] = np.concatenate(hashes)[order]
     return matrix
 
