@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from recsys.models.base import ItemSpace, Model, recbole_class, recbole_config
 from recsys.models.batch import Batch, point_rows
-from recsys.models.content import ItemEmbedding, table_of
+from recsys.models.content import ItemEmbedding, LazyTable, table_of, tied
 
 _BERT4Rec: Any = recbole_class("BERT4Rec")
 
@@ -37,6 +37,13 @@ class BERT4Rec(_BERT4Rec, Model):
     """
 
     item_embedding: nn.Embedding
+    position_embedding: nn.Embedding
+    trm_encoder: nn.Module
+    LayerNorm: nn.LayerNorm
+    dropout: nn.Dropout
+    output_ffn: nn.Linear
+    output_gelu: nn.GELU
+    output_ln: nn.LayerNorm
     output_bias: nn.Parameter
     max_seq_length: int
     mask_token: int
@@ -82,25 +89,42 @@ class BERT4Rec(_BERT4Rec, Model):
         """State of a mask put behind each point's history, with a 1 that meets the item bias: `[points, dim + 1]`."""
         item, count = point_rows(batch)
         item, count = self._append(item, count, torch.full_like(count, self.mask_token))
-        hidden = self(item)
+        hidden = self.hidden(self.item_embedding(item), item)
         return self._with_one(hidden[torch.arange(len(item), device=item.device), count - 1])
 
     def item_vectors(self, item_ids: Tensor | None = None) -> Tensor:
         """Item embeddings with the output bias as last column: `[items, dim + 1]`."""
-        every = slice(self.n_items) if item_ids is None else item_ids
-        rows = table_of(self.item_embedding)[every] if item_ids is None else self.item_embedding(item_ids)
-        bias = self.output_bias[every]
-        if self.described is not None:  # a bias is as much of an id as its vector
-            bias = bias * self.described.has_id[every]
-        return torch.cat([rows, bias[..., None]], dim=-1)
+        rows = table_of(self.item_embedding) if item_ids is None else self.item_embedding(item_ids)
+        return self._with_bias(rows, item_ids)
 
-    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor | LazyTable, Tensor]:
         """The masked positions of whole training histories and the items that belong there (section 3.6)."""
         count = (batch.item > 0).sum(1)
         item, count = self._append(batch.item, count, batch.next_item)
         masked = self._draw_mask(item, count)
-        hidden = self(torch.where(masked, self.mask_token, item))
-        return self._with_one(hidden[masked]), item[masked]
+        shown = torch.where(masked, self.mask_token, item)
+        x, rows = tied(self.item_embedding, shown)
+        vectors, target = self._with_one(self.hidden(x, shown)[masked]), item[masked]
+        if isinstance(rows, Tensor):
+            return vectors, self._with_bias(rows), target
+        return vectors, LazyTable(lambda ids: self._with_bias(rows(ids), ids), self.n_items), target
+
+    def hidden(self, x: Tensor, item: Tensor) -> Tensor:
+        """States `[rows, length, dim]` of the items' embeddings of the same shape: RecBole's `forward` behind them."""
+        x = self.dropout(self.LayerNorm(x + self.position_embedding.weight[: x.shape[1]]))
+        mask = torch.where(item > 0, 0.0, -10000.0)[:, None, None]
+        x = self.trm_encoder(x, mask, output_all_encoded_layers=False)[-1]
+        vectors: Tensor = self.output_ln(self.output_gelu(self.output_ffn(x)))
+        return vectors
+
+    def _with_bias(self, rows: Tensor, item_ids: Tensor | None = None) -> Tensor:
+        """The rows of items, or of all of them and the mask behind, and their biases."""
+        bias: Tensor = self.output_bias
+        if self.described is not None:  # a bias is as much of an id as its vector
+            bias = bias * self.described.has_id[: self.n_items]
+        if item_ids is not None:
+            return torch.cat([rows, bias[item_ids, None]], dim=-1)
+        return torch.cat([rows[: self.n_items], bias[:, None]], dim=-1)
 
     def _append(self, item: Tensor, count: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         """Put `last` behind each history; where there is no room left, and only there, the oldest item goes."""

@@ -5,6 +5,7 @@ An item that nobody clicked in training has no vector of its own, and is judged 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from recsys.errors import InputError
 from recsys.models.text import TextEncoder
+from recsys.models.tied import look_up
 
 CATEGORIES = 8192
 """Rows of the table that categories are hashed into; row 0 is none."""
@@ -36,7 +38,7 @@ class Content:
 class LazyTable:
     """A table of item vectors for a loss, which asks for the rows that it needs: few, where it samples."""
 
-    vectors: Callable[[Tensor | None], Tensor | None]
+    vectors: Callable[[Tensor | None], Tensor]
     n_items: int
 
     def __len__(self) -> int:
@@ -45,9 +47,7 @@ class LazyTable:
 
     def __call__(self, item_ids: Tensor | None = None) -> Tensor:
         """Rows `[*ids, dim]`, or all of them."""
-        rows = self.vectors(item_ids)
-        assert rows is not None
-        return rows
+        return self.vectors(item_ids)
 
 
 class ItemEmbedding(nn.Embedding):
@@ -107,24 +107,33 @@ class ItemEmbedding(nn.Embedding):
         self.has_id[items:] = True  # what is no item, such as a mask, has no content
 
     def forward(self, input: Tensor) -> Tensor:
-        """Vectors of item numbers of any shape, each number's computed once."""
+        """Vectors of item numbers of any shape."""
+        return self.vectors(input)
+
+    def vectors(self, ids: Tensor | None = None, own: Tensor | None = None) -> Tensor:
+        """Vectors of item numbers of any shape, each number's computed once, or of all rows `[rows, dim]`.
+
+        As long as nothing of them changes they are kept. `own` are the id vectors, where they are not just the weights.
+        """
         if not self._learns():
-            return F.embedding(input, self.table())
-        distinct, place = input.unique(return_inverse=True)
-        return F.embedding(place, self.rows(distinct))
+            return self._kept() if ids is None else F.embedding(ids, self._kept())
+        if ids is None:
+            return self._rows(slice(None), own)
+        distinct, place = ids.unique(return_inverse=True)
+        return F.embedding(place, self._rows(distinct, own))
 
-    def rows(self, ids: Tensor | slice) -> Tensor:
-        """Vectors `[items, dim]`, computed anew."""
-        return self.id_rows(ids) + self.content_rows(ids)
-
-    def id_rows(self, ids: Tensor | slice) -> Tensor:
-        """What the items' own numbers add, `[items, dim]`: nothing where none was learnt."""
-        own = self.weight[ids] if isinstance(ids, slice) else F.embedding(ids, self.weight)
-        return own * self.has_id[ids, None]
+    def tied(self, item: Tensor) -> tuple[Tensor, LazyTable]:
+        """Vectors of a history's items, and the table to score with in the same step: `look_up`, with content."""
+        if not self._learns():
+            return self(item), LazyTable(self.vectors, len(self.weight))
+        distinct, place = item.unique(return_inverse=True)
+        own, weight = look_up(self.weight, distinct)
+        rows = own * self.has_id[distinct, None] + self.content_rows(distinct)
+        return F.embedding(place, rows), LazyTable(partial(self.vectors, own=weight), len(weight))
 
     def content_rows(self, ids: Tensor | slice) -> Tensor:
         """What titles, categories and frozen vectors add, `[items, dim]`."""
-        rows = self.text(self.title[ids])
+        rows = self.text.bags(self.title[ids])
         category = self.category[ids]
         if category.shape[1]:
             rows = rows + F.embedding_bag(category, self.categories.weight, mode="sum", padding_idx=0)
@@ -132,21 +141,22 @@ class ItemEmbedding(nn.Embedding):
             rows = rows + self.features(F.layer_norm(self.feature[ids], self.feature.shape[1:]))
         return rows
 
-    def table(self) -> Tensor:
-        """Vectors of all rows `[rows, dim]`: part of the graph while they are learnt, otherwise kept until they change.
+    def _rows(self, ids: Tensor | slice, own: Tensor | None = None) -> Tensor:
+        """Vectors `[items, dim]`, computed anew; an item without an id vector has none in them."""
+        own = self.weight if own is None else own
+        rows = own[ids] if isinstance(ids, slice) else F.embedding(ids, own, self.padding_idx)
+        return rows * self.has_id[ids, None] + self.content_rows(ids)
 
-        What is kept is computed in chunks.
-        """
-        if self._learns():
-            return self.rows(slice(None))
-        version = [(p.data_ptr(), None if p.is_inference() else p._version) for p in self._state()]
+    def _kept(self) -> Tensor:
+        """Vectors of all rows `[rows, dim]`, computed in chunks when a weight has changed."""
+        version = [(p.data_ptr(), None if p.is_inference() else p._version) for p in self.state_dict().values()]
         if self._known is None or self._known[0] != version:
             self._known = None
             with torch.no_grad():
                 table = torch.empty_like(self.weight)
                 for start in range(0, len(table), _CHUNK):
                     part = slice(start, start + _CHUNK)
-                    table[part] = self.rows(part)
+                    table[part] = self._rows(part)
             self._known = version, table
         return self._known[1]
 
@@ -157,9 +167,6 @@ class ItemEmbedding(nn.Embedding):
 
     def _learns(self) -> bool:
         return torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.parameters())
-
-    def _state(self) -> list[Tensor]:
-        return [*self.parameters(), *self.buffers()]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         """What a checkpoint knows of its items comes in the shape that it has there."""
@@ -172,7 +179,12 @@ class ItemEmbedding(nn.Embedding):
 
 def table_of(embedding: nn.Embedding) -> Tensor:
     """All rows of an embedding, with or without content."""
-    return embedding.table() if isinstance(embedding, ItemEmbedding) else embedding.weight
+    return embedding.vectors() if isinstance(embedding, ItemEmbedding) else embedding.weight
+
+
+def tied(embedding: nn.Embedding, item: Tensor) -> tuple[Tensor, Tensor | LazyTable]:
+    """`look_up` in an embedding with or without content."""
+    return embedding.tied(item) if isinstance(embedding, ItemEmbedding) else look_up(embedding.weight, item)
 
 
 def _rows_of(category: np.ndarray) -> Tensor:

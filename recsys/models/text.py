@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from recsys.errors import InputError
 
@@ -94,14 +95,17 @@ class TextEncoder(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def buckets_of(self, gram: Tensor) -> Tensor:
-        """The row of the table for each hash, 0 for padding; rows stand for themselves."""
+        """The row of the table for each hash, 0 for padding."""
         return torch.where(gram > 0, 1 + (gram - 1) % (self.buckets - 1), 0)
 
     def forward(self, gram: Tensor) -> Tensor:
-        """Vectors `[texts, dim]` of hashes `[texts, grams]` as `gram_matrix` gives them, or of their buckets."""
-        count = (gram > 0).sum(1, keepdim=True)
-        if not gram.shape[1]:  # an empty bag is no bag to embedding_bag
-            return self.linear.weight.new_zeros(len(gram), self.linear.out_features)
-        bucket, table = self.buckets_of(gram), self.gram_embedding.weight
-        total = nn.functional.embedding_bag(bucket, table, mode="sum", padding_idx=0)
+        """Vectors `[texts, dim]` of hashes `[texts, grams]` as `gram_matrix` gives them."""
+        return self.bags(self.buckets_of(gram))
+
+    def bags(self, bucket: Tensor) -> Tensor:
+        """Vectors `[texts, dim]` of rows of the table `[texts, grams]`."""
+        if not bucket.shape[1]:  # an empty bag is no bag to embedding_bag
+            return self.linear.weight.new_zeros(len(bucket), self.linear.out_features)
+        total = F.embedding_bag(bucket, self.gram_embedding.weight, mode="sum", padding_idx=0)
+        count = (bucket > 0).sum(1, keepdim=True)
         return self.linear(total / count.clamp(min=1)) * (count > 0)

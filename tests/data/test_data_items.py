@@ -14,12 +14,14 @@ from recsys.errors import InputError
 from recsys.models.text import grams
 
 ITEMS = Vocabulary(["a", "b", "c", "d"])
-HEADER = "item_id:token\ttitle:token_seq\ttaxonomy1:token\ttaxonomy2:token\tnote_idx:token\ttags:token_seq\tv:float_seq\tn:float"
+TOKENS, SEQUENCES = ["item_id", "taxonomy1", "taxonomy2", "note_idx"], ["title", "tags"]
+FIELDS = [*(f"{name}:token" for name in TOKENS), *(f"{name}:token_seq" for name in SEQUENCES), "v:float_seq", "n:float"]
+HEADER = "\t".join(FIELDS)
 ROWS = [
-    "c\t红 鞋 子\tx\tx\t7\tp q\t1 2\t3",
-    "x\t无\ty\t\t8\t\t\t4",
-    "a\t\ty\t\t9\tq\t\t5",
-    "b\tToy Story\t\ty\t1\t\t3 4\t6",
+    "c\tx\tx\t7\t红 鞋 子\tp q\t1 2\t3",
+    "x\ty\t\t8\t无\t\t\t4",
+    "a\ty\t\t9\t\tq\t\t5",
+    "b\t\ty\t1\tToy Story\t\t3 4\t6",
 ]
 
 

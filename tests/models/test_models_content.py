@@ -81,10 +81,11 @@ def test_a_loss_is_that_of_the_whole_table_in_value_and_gradient(network, batch_
     batch = batch_of(ROWS, [(0, 1, 1, "red shoe")], next_item=[4, 5, 6])
     batch = dataclasses.replace(batch, target_item=torch.tensor([4, 5, 6]))
     found = []
-    for table in (network.item_table(), network.item_vectors()):
+    for lazy in (True, False):
         torch.manual_seed(0)
-        vectors, target = network.training_points(batch)
-        value = loss(vectors, table, target)
+        vectors, table, target = network.training_points(batch)
+        torch.manual_seed(1)
+        value = loss(vectors, table if lazy else network.item_vectors(), target)
         network.zero_grad()
         value.backward()
         found.append((value, {name: p.grad for name, p in network.named_parameters() if p.grad is not None}))
@@ -99,28 +100,27 @@ def test_a_loss_is_that_of_the_whole_table_in_value_and_gradient(network, batch_
 
 def test_a_loss_that_samples_asks_for_no_other_rows(network, batch_of, monkeypatch):
     asked = []
-    rows = ItemEmbedding.rows
-    monkeypatch.setattr(ItemEmbedding, "rows", lambda self, ids: asked.append(ids) or rows(self, ids))
+    rows = ItemEmbedding.content_rows
+    monkeypatch.setattr(ItemEmbedding, "content_rows", lambda self, ids: asked.append(ids) or rows(self, ids))
     loss = SampledSoftmax(3, popular=0)
-    vectors, target = network.training_points(batch_of(ROWS, next_item=[4, 5, 6]))
-    loss(vectors, network.item_table(), target)
+    loss(*network.training_points(batch_of(ROWS, next_item=[4, 5, 6])))
     assert all(isinstance(ids, torch.Tensor) and len(ids) < ITEMS for ids in asked)
 
 
 def test_the_whole_table_is_kept_until_a_weight_changes(network, monkeypatch):
     embedding, made = network.described, []
-    rows = ItemEmbedding.rows
-    monkeypatch.setattr(ItemEmbedding, "rows", lambda self, ids: made.append(ids) or rows(self, ids))
+    rows = ItemEmbedding.content_rows
+    monkeypatch.setattr(ItemEmbedding, "content_rows", lambda self, ids: made.append(ids) or rows(self, ids))
     with torch.no_grad():
-        first = embedding.table()
-        assert embedding.table() is first
+        first = embedding.vectors()
+        assert embedding.vectors() is first
         assert len(made) == 1
         for tensor in (embedding.weight, embedding.text.linear.bias, embedding.has_id):
-            before = embedding.table().clone()
+            before = embedding.vectors().clone()
             tensor[1:5] = tensor[1:5] + 1
-            assert not torch.equal(embedding.table(), before)
+            assert not torch.equal(embedding.vectors(), before)
         embedding.load_state_dict({name: torch.zeros_like(each) for name, each in embedding.state_dict().items()})
-        assert not embedding.table().any()
+        assert not embedding.vectors().any()
 
 
 def test_until_it_is_told_of_content_it_is_the_model_without(batch_of, trained):
