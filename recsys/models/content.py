@@ -76,8 +76,8 @@ class ItemEmbedding(nn.Embedding):
         nn.init.zeros_(self.categories.weight[0].detach())
         self.features = nn.Linear(n_features, dim, bias=False) if n_features else None
         self.register_buffer("has_id", torch.ones(rows, dtype=torch.bool))
-        self.register_buffer("title", torch.zeros(rows, 0, dtype=torch.int32))
-        self.register_buffer("category", torch.zeros(rows, 0, dtype=torch.int32))
+        self.register_buffer("title", torch.zeros(rows, 1, dtype=torch.int32))
+        self.register_buffer("category", torch.zeros(rows, 1, dtype=torch.int32))
         self.register_buffer("feature", torch.zeros(rows, n_features))
         self._known: tuple[Any, Tensor] | None = None
 
@@ -95,8 +95,8 @@ class ItemEmbedding(nn.Embedding):
         rows, items = len(self.weight), len(content.gram)
         parts = {
             "has_id": torch.from_numpy(clicked),
-            "title": self.text.buckets_of(torch.from_numpy(content.gram.astype(np.int64))).int(),
-            "category": _rows_of(content.category),
+            "title": _buckets(content.gram, self.text.buckets),
+            "category": _buckets(content.category, CATEGORIES),
             "feature": torch.from_numpy(content.feature),
         }
         for name, part in parts.items():
@@ -134,9 +134,7 @@ class ItemEmbedding(nn.Embedding):
     def content_rows(self, ids: Tensor | slice) -> Tensor:
         """What titles, categories and frozen vectors add, `[items, dim]`."""
         rows = self.text.bags(self.title[ids])
-        category = self.category[ids]
-        if category.shape[1]:
-            rows = rows + F.embedding_bag(category, self.categories.weight, mode="sum", padding_idx=0)
+        rows = rows + F.embedding_bag(self.category[ids], self.categories.weight, mode="sum", padding_idx=0)
         if self.features is not None:
             rows = rows + self.features(F.layer_norm(self.feature[ids], self.feature.shape[1:]))
         return rows
@@ -187,6 +185,8 @@ def tied(embedding: nn.Embedding, item: Tensor) -> tuple[Tensor, Tensor | LazyTa
     return embedding.tied(item) if isinstance(embedding, ItemEmbedding) else look_up(embedding.weight, item)
 
 
-def _rows_of(category: np.ndarray) -> Tensor:
-    hashed = category.astype(np.int64)
-    return torch.from_numpy(np.where(hashed > 0, 1 + (hashed - 1) % (CATEGORIES - 1), 0)).int()
+def _buckets(hashed: np.ndarray, buckets: int) -> Tensor:
+    """Rows `[items, at least 1]` int32 of a table for 32-bit hashes: `TextEncoder.buckets_of`, in less memory."""
+    real = (hashed > 0).astype(np.uint32)
+    rows = ((hashed - real) % np.uint32(buckets - 1) + real).astype(np.int32)
+    return torch.from_numpy(rows if rows.shape[1] else np.zeros((len(rows), 1), np.int32))

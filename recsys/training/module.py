@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from recsys import checkpoints
 from recsys.data import SequenceData
@@ -83,6 +84,8 @@ class SequentialRecommender(pl.LightningModule):
         """Tell model and loss what they may know, and grow from the warm start, before the first step."""
         if stage == "fit" and self.network.described is not None:
             self.network.described.describe(self.data.content, self.data.popularity() >= self.data.min_count)
+            known = [name for name, _ in self.named_buffers() if name.startswith("network.item_embedding.")]
+            DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, known)  # all have read the same
         if stage == "fit" and self.warm_start is not None:
             grow(self.network, Path(self.warm_start), self.data.dataset.items.sha256, self.freeze_backbone)
         if stage == "fit" and not isinstance(self.network, RecBole):
