@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recsys.errors import InputError
-from recsys.losses.base import Loss, product_type, sum_type
+from recsys.losses.base import Loss, Table, look_up, product_type, sum_type
 from recsys.losses.full_softmax import FullSoftmax
 
 
@@ -44,13 +44,13 @@ class SampledSoftmax(Loss):
         self._cumulative = self._q.cumsum(0)
         self._cumulative /= self._cumulative[-1].clone()
 
-    def forward(self, vectors: Tensor, table: Tensor, target: Tensor) -> Tensor:
+    def forward(self, vectors: Tensor, table: Table, target: Tensor) -> Tensor:
         """As every `Loss`."""
         if self.negatives >= len(table) - 1:
             return self._exact(vectors, table, target)
         negative, q = self.draw(len(table))
-        log_count = (self.negatives * q).log().to(table.device, torch.promote_types(table.dtype, torch.float32))
-        return sampled_cross_entropy(vectors, table, target, negative.to(table.device), log_count)
+        log_count = (self.negatives * q).log().to(vectors.device, torch.promote_types(vectors.dtype, torch.float32))
+        return sampled_cross_entropy(vectors, table, target, negative.to(vectors.device), log_count)
 
     def draw(self, n_items: int) -> tuple[Tensor, Tensor]:
         """Negatives `[negatives]` and the probability that a draw had of being each."""
@@ -64,9 +64,7 @@ class SampledSoftmax(Loss):
         return negative, self._q[negative]
 
 
-def sampled_cross_entropy(
-    vectors: Tensor, table: Tensor, target: Tensor, negative: Tensor, log_count: Tensor
-) -> Tensor:
+def sampled_cross_entropy(vectors: Tensor, table: Table, target: Tensor, negative: Tensor, log_count: Tensor) -> Tensor:
     """Mean over targets of −log(exp(v·e_target) / (exp(v·e_target) + Σ_j exp(v·e_j − log_count_j))).
 
     With `log_count_j` = log of how often j is expected among the negatives `[negatives]`, the sum is an unbiased
@@ -77,11 +75,11 @@ def sampled_cross_entropy(
     A negative that is the target itself is masked for that target. Items that the same user clicked elsewhere are not:
     the full softmax has them among its negatives too.
     """
-    dtype = product_type(vectors, table)
-    exact = sum_type(dtype)
     # One look-up for both, because its gradient is as large as the table
-    rows = F.embedding(torch.cat([target, negative]), table).to(dtype)
-    positive, others = rows.split([len(target), len(negative)])
+    rows = look_up(table, torch.cat([target, negative]))
+    dtype = product_type(vectors, rows)
+    exact = sum_type(dtype)
+    positive, others = rows.to(dtype).split([len(target), len(negative)])
     vectors = vectors.to(dtype)
     score = (vectors.to(exact) * positive).sum(1)
     logits = (vectors @ others.T).to(exact).sub_(log_count)  # in place, for they are many

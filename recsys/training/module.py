@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from recsys import checkpoints
 from recsys.data import SequenceData
@@ -67,6 +68,8 @@ class SequentialRecommender(pl.LightningModule):
         self.schedule, self.warmup_steps = schedule, warmup_steps
         self.cutoffs, self.exclude_seen, self.k = tuple(sorted(cutoffs)), exclude_seen, k
         self.warm_start, self.freeze_backbone = warm_start, freeze_backbone
+        if isinstance(network, SearchSASRec) and warm_start is not None and freeze_backbone:
+            network.part_text()  # what is frozen cannot learn to read queries
         self.scores: dict[str, float] = {}
         """Means of the last validation or test, by metric."""
 
@@ -78,7 +81,11 @@ class SequentialRecommender(pl.LightningModule):
         return data
 
     def setup(self, stage: str) -> None:
-        """Grow from the warm start and tell the loss what it may know, before the first step."""
+        """Tell model and loss what they may know, and grow from the warm start, before the first step."""
+        if stage == "fit" and self.network.described is not None:
+            self.network.described.describe(self.data.content, self.data.popularity() >= self.data.min_count)
+            known = [name for name, _ in self.named_buffers() if name.startswith("network.item_embedding.")]
+            DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, known)  # all have read the same
         if stage == "fit" and self.warm_start is not None:
             grow(self.network, Path(self.warm_start), self.data.dataset.items.sha256, self.freeze_backbone)
         if stage == "fit" and not isinstance(self.network, RecBole):
