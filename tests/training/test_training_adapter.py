@@ -11,7 +11,7 @@ from recsys import checkpoints
 from recsys.models import SearchSASRec
 
 SMALL = ["--model.network.init_args.buckets", "97", "--model.warm_start", "sasrec"]
-SCALE = "query_scale"
+SCALE = "query_fusion.scale"
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_the_start_is_exported_when_nothing_improves_on_it(sasrec: Path, grown, 
     assert isinstance(exported.network, SearchSASRec)
     assert changed(start.network.state_dict(), exported.network.state_dict()) == set()
     assert exported.metrics["val/ndcg@10"] == pytest.approx(max(before, best), rel=1e-6)
-    assert (exported.network.query_scale.abs().sum() == 0) == (before >= best * (1 - 1e-6))
+    assert (exported.network.query_fusion.scale.abs().sum() == 0) == (before >= best * (1 - 1e-6))
     assert (state(run, "last.ckpt")[SCALE].abs().sum() > 0) == (name == "ruined")
 
 
