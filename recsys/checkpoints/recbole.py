@@ -226,7 +226,10 @@ def _network(settings: dict[str, Any], n_items: int) -> Model:
         shape = {ours: settings[theirs] for ours, theirs in OWN[name].items() if theirs in settings}
         return SASRec(n_items, max_len, **shape) if name == "SASRec" else BERT4Rec(n_items, max_len, **shape)
     if name in FEATURED:
-        raise InputError(f"{name} reads features of items, and how RecBole numbers their values is not in its file.")
+        raise InputError(
+            f"{name} reads features of items, which RecBole keeps in a pickled copy of its data set: that is not read. "
+            f"Train it here instead: recsys fit --config {name}"
+        )
     changed = {key: settings[key] for key, value in defaults(name).items() if settings.get(key, value) != value}
     return RecBole(name, n_items, max_len, n_users=2, settings=changed)
 

@@ -90,6 +90,20 @@ def test_every_known_click_of_a_user_with_several_stands_in_a_row_that_the_cloze
     assert reached == {(user, place) for user, n in enumerate(known.item.lengths) for place in range(n)}
 
 
+def test_prefixes_are_made_when_they_are_trained_and_never_kept():
+    """A target with 50 items before it costs what one with a single item costs: a few numbers."""
+    data = Clicks([[1 + i % ITEMS for i in range(3000)]]).dataset()
+    known = histories(data, "train")
+
+    def kept(max_len):
+        rows = training_rows(known, max_len, 1)
+        assert len(rows) > 2900
+        arrays = [rows.user, rows.start, rows.end, rows.point.offsets, rows.point.values, *rows.search]
+        return sum(array.nbytes for array in arrays)
+
+    assert kept(50) <= kept(1) < 3000 * 10 * 8
+
+
 @pytest.fixture(scope="module", params=NETWORKS)
 def network(request):
     torch.manual_seed(0)

@@ -54,18 +54,19 @@ def test_defect_1_the_last_training_item_is_learnt_and_users_of_two_items_are_tr
     items, batches = windows([[1, 2, 3], [4, 5]], 8)
     model = BERT4Rec(len(items), 8, dim=8, layers=1, heads=1, inner_dim=8, dropout=0.0, last_ratio=1.0)
     (batch,) = batches
-    vectors, target = model.training_points(batch)
+    vectors, _, target = model.training_points(batch)
     assert sorted(items.decode(target.numpy())) == ["i3", "i5"]
     vectors.square().sum().backward()
     assert model.item_embedding.weight.grad[items.encode(["i4"]).item()].abs().sum() > 0
 
 
-def test_defect_2_every_masked_position_has_a_loss_the_first_one_too(batch_of):
+def test_defect_2_every_masked_position_has_a_loss_the_first_one_too(batch_of, monkeypatch):
     model, given = network(max_len=30, mask_ratio=0.9, last_ratio=0.0), []
-    model.register_forward_pre_hook(lambda _, arguments: given.append(arguments[0]))
+    hidden = model.hidden
+    monkeypatch.setattr(model, "hidden", lambda x, shown: given.append(shown) or hidden(x, shown))
     history = [1 + i % (ITEMS - 1) for i in range(29)]
     for _ in range(20):
-        vectors, target = model.training_points(batch_of([history, [7]], next_item=[3, 8]))
+        vectors, _, target = model.training_points(batch_of([history, [7]], next_item=[3, 8]))
         whole = torch.tensor([[*history, 3], [7, 8] + [0] * 28])
         assert target.tolist() == whole[given[-1] == model.mask_token].tolist()
         assert len(vectors) == len(target) > int(0.9 * 8)
@@ -163,7 +164,7 @@ def test_defect_4_no_item_goes_in_training_either(batch_of):
 def test_defect_5_only_masked_positions_are_given_to_the_loss(batch_of):
     model = network(max_len=30, mask_ratio=0.1, last_ratio=0.0)
     batch = batch_of([[1 + i % 9 for i in range(20)]] * 50)
-    vectors, target = model.training_points(batch)
+    vectors, _, target = model.training_points(batch)
     assert vectors.shape == (len(target), 9)
     assert len(target) < 50 * int(0.2 * 20)  # RecBole's slots
 

@@ -116,8 +116,7 @@ def test_the_same_seed_gives_the_same_weights(kind, batch_of):
         optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
         for _ in range(3):
             optimizer.zero_grad()
-            vectors, target = network.training_points(batch)
-            Softmax()(vectors, network.item_vectors(), target).backward()
+            Softmax()(*network.training_points(batch)).backward()
             optimizer.step()
         return torch.cat([parameter.flatten() for parameter in network.parameters()])
 

@@ -66,6 +66,15 @@ def test_it_trains_validates_tests_exports_and_recommends(zoo, films, model):
         assert len(Recommender(checkpoint).recommend(["i1", "i2"], k=3).item_ids) == 3
 
 
+def test_features_of_qilin_are_its_taxonomies(zoo, films):
+    more = ["--model.network.init_args.settings.selected_features=[taxonomy1, taxonomy2]", "--name", "zoo-qilin"]
+    run(args(zoo, films, "fit", "GRU4RecF", "--data.path", str(zoo.qilin), *more))
+    (folder,) = zoo.folders("zoo-qilin")
+    network = checkpoints.load(folder / "checkpoint").network
+    assert list(network.hyperparameters["features"]) == ["taxonomy1", "taxonomy2"]
+    assert network.feature_0.max() > 0
+
+
 @pytest.mark.parametrize(
     ("data", "columns", "sentence"),
     [
