@@ -79,13 +79,13 @@ class RecBole(Model):
         reranked = merged.get("reranker_CAN_NUM", 0)
         if max(int(part) for part in str(reranked).split(",")) > n_items:
             raise InputError(f"settings: {model}, reranker_CAN_NUM {reranked}: at most {n_items}, the number of items.")
-        config, space = recbole_fields(max_len, **merged), ItemSpace(n_items, n_users, max_len)
-        shapes = {}
+        space, shapes = ItemSpace(n_items, n_users, max_len), {}
         if model in FEATURED:
             shapes = self._take({} if features is None else features, merged["selected_features"])
+            merged["selected_features"] = list(shapes)
             space = FeatureSpace(n_items, shapes, self)
         try:
-            self.inner = network_class(config, space)
+            self.inner = network_class(recbole_fields(max_len, **merged), space)
         except (TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError, SystemExit) as error:
             raise InputError(f"{model}: RecBole cannot build it with these settings ({error}).") from error
         self.model, self.max_len = model, max_len
@@ -103,7 +103,7 @@ class RecBole(Model):
         shapes: dict[str, list[int]] = {}
         if not names:
             raise InputError("settings: selected_features names no column of the items.")
-        for place, name in enumerate([names] if isinstance(names, str) else names):
+        for place, name in enumerate(dict.fromkeys([names] if isinstance(names, str) else names)):
             try:
                 given = features[name]
             except KeyError:

@@ -91,6 +91,15 @@ def test_a_checkpoint_brings_the_features_along(model, batch_of, trained, tmp_pa
     assert found.scores == pytest.approx(expected[2, 1:].topk(3).values.tolist(), abs=1e-6)
 
 
+def test_a_column_alone_or_twice_is_one_column(model):
+    made = [
+        RecBole(model, ITEMS, MAX_LEN, settings=settings(model, selected_features=names), features=FEATURES)
+        for names in ("kind", ["kind"], ["kind", "kind"])
+    ]
+    shapes = [{name: tuple(weight.shape) for name, weight in network.state_dict().items()} for network in made]
+    assert shapes[0] == shapes[1] == shapes[2]
+
+
 def test_columns_that_are_not_given_are_refused(model):
     with pytest.raises(InputError, match="no column 'year' of the items is given"):
         RecBole(model, ITEMS, MAX_LEN, settings=settings(model), features={"kind": FEATURES["kind"]})
