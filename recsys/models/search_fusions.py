@@ -82,7 +82,8 @@ class Cross(nn.Module):
         super().__init__()
         self.heads = heads
         self.recency = Recency(heads)
-        self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
+        self.query, self.key = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.value, self.out = (nn.Linear(dim, dim, bias=False) for _ in range(2))  # nothing read is nothing added
         self.gate = nn.Linear(2 * dim, dim)
         nn.init.zeros_(self.gate.weight)
         nn.init.ones_(self.gate.bias)
