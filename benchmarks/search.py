@@ -101,7 +101,12 @@ def after_search(data: Path, asked: pl.DataFrame) -> np.ndarray:
     search = atomic.read(data / f"{data.name}.search", ["user_id", "timestamp"]).rename({"timestamp": "searched"})
     asked = asked.select("user_id", pl.col("timestamp").cast(pl.Float64)).with_row_index()
     latest = asked.sort("timestamp").join_asof(
-        search.sort("searched"), left_on="timestamp", right_on="searched", by="user_id", allow_exact_matches=False
+        search.sort("searched"),
+        left_on="timestamp",
+        right_on="searched",
+        by="user_id",
+        allow_exact_matches=False,
+        check_sortedness=False,
     )
     near = latest.sort("index").select(pl.col("timestamp") - pl.col("searched") <= MEMORY).to_series()
     return near.fill_null(False).to_numpy()

@@ -84,6 +84,8 @@ class Cross(nn.Module):
         self.recency = Recency(heads)
         self.query, self.key = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.value, self.out = (nn.Linear(dim, dim, bias=False) for _ in range(2))  # nothing read is nothing added
+        nn.init.eye_(self.value.weight)  # what is read begins as the search itself, or the scale would grow too slowly
+        nn.init.eye_(self.out.weight)
         self.gate = nn.Linear(2 * dim, dim)
         nn.init.zeros_(self.gate.weight)
         nn.init.ones_(self.gate.bias)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.losses import Softmax
-from recsys.models import HSTU, BERT4Rec, CausalTransformer, SASRec, SearchSASRec, eSASRec
+from recsys.models import HSTU, BERT4Rec, CausalTransformer, SASRec, SearchBERT4Rec, SearchSASRec, eSASRec
 
 SIZE = {"n_items": 12, "max_len": 8, "dim": 8, "layers": 2, "heads": 2}
 SHAPE = {**SIZE, "inner_dim": 16}
@@ -15,6 +15,7 @@ NETWORKS = {
     "SASRec": lambda: SASRec(**SHAPE),
     "BERT4Rec": lambda: BERT4Rec(**SHAPE),
     "SearchSASRec": lambda: SearchSASRec(**SHAPE, buckets=64),
+    "SearchBERT4Rec": lambda: SearchBERT4Rec(**SHAPE, buckets=64),
     "HSTU": lambda: HSTU(**SIZE),
     "HSTU bare": lambda: HSTU(**SIZE, **BARE),
     "eSASRec": lambda: eSASRec(**SHAPE),
