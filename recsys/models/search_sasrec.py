@@ -54,9 +54,7 @@ class SearchSASRec(SASRec):
 
     def encode(self, batch: Batch) -> Tensor:
         """Hidden state at each point's position, `[points, dim]`, with the searches that the point may see."""
-        x = self.item_embedding(batch.item)
-        if len(batch.search_row):
-            x = x + self.query_scale * self._pending(batch)
+        x = self.item_embedding(batch.item) + self.query_scale * self._pending(batch)
         return self.hidden(x)[batch.point_row, batch.point_position]
 
     def backbone(self) -> list[nn.Parameter]:
