@@ -161,8 +161,8 @@ def our_step(model: type[Model], kind: type[Loss], items: int, windows: int, dev
     def once() -> int:
         optimizer.zero_grad()
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-            vectors, target = network.training_points(given)
-            value = loss(vectors, network.item_vectors(), target)
+            vectors, table, target = network.training_points(given)
+            value = loss(vectors, table, target)
         value.backward()
         optimizer.step()
         return len(target)
