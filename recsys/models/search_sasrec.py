@@ -54,8 +54,6 @@ class SearchSASRec(SASRec):
 
     def states(self, x: Tensor, batch: Batch) -> Tensor:
         """Hidden state at each point's position, `[points, dim]`, with the searches that the point may see."""
-    def states(self, x: Tensor, batch: Batch) -> Tensor:
-        """Hidden state at each point's position, `[points, dim]`, with the searches that the point may see."""
         x = x + self.query_scale * self._pending(batch)
         return self.hidden(x)[batch.point_row, batch.point_position]
 

@@ -43,6 +43,19 @@ for args in json.loads(sys.argv[1]):
 print(f"FOUND{os.environ['RANK']}", json.dumps(found))
 """
 
+FAILING = """
+import os, sys
+from recsys.__main__ import main
+from recsys.training import SequentialRecommender
+
+def fail(self, batch, index):
+    raise RuntimeError("the second process has had enough")
+
+if os.environ.get("LOCAL_RANK") == "1":
+    SequentialRecommender.training_step = fail
+sys.exit(main())
+"""
+
 
 def python(*args: str) -> str:
     """What a fresh Python prints, our own imports in its path."""
@@ -118,6 +131,17 @@ def test_two_processes_of_torchrun_train_every_model_and_measure_what_one_does(
     assert len(zoo.folders("bert4rec_parts")) == 1, "the second part goes on in the folder of the first"
     assert parts["global_step"] == whole["global_step"] > 0
     assert all(torch.equal(parts["state_dict"][key], value) for key, value in whole["state_dict"].items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [[], TORCHRUN], ids=["lightning", "torchrun"])
+def test_a_process_that_fails_ends_the_others_and_says_why(zoo, tmp_path: Path, launcher: list[str]) -> None:
+    """While the first waits for its gradients."""
+    (tmp_path / "failing.py").write_text(FAILING)
+    command = zoo.args("fit", "failing", *TWO, "--trainer.logger", "false", "--trainer.num_sanity_val_steps", "0")
+    done = finished(*launcher, str(tmp_path / "failing.py"), *command)
+    assert done.returncode > 0
+    assert "the second process has had enough" in done.stderr
 
 
 def counted(zoo) -> list[int]:
