@@ -63,7 +63,7 @@ def top_k(
 
 @contextmanager
 def _unrounded() -> Iterator[None]:
-    """Products of float32 as they are, whatever training allows: rounded to TF32, popular items would tie on a GPU."""
+    """Products of float32 as they are, whatever training allows: of TF32 factors, scores near 10 are off by 0.01."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:

@@ -10,6 +10,7 @@ import pytest
 
 from recsys import checkpoints
 
+RAY = {"RAY_raylet_start_wait_time_s": "300", "RAY_USAGE_STATS_ENABLED": "0"}  # a busy machine takes long to start it
 EXAMPLE = Path(__file__).parents[2] / "examples" / "ray_train.py"
 
 
@@ -19,7 +20,7 @@ def test_ray_trains_and_tests_as_one_process_does(zoo, tmp_path: Path) -> None:
 
     def on_ray(*args: str) -> None:
         command = [sys.executable, str(EXAMPLE), "--workers", "2", "--storage", str(tmp_path), *args]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "RAY_USAGE_STATS_ENABLED": "0"}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **RAY}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, done.stderr
 
