@@ -16,7 +16,7 @@ from ray.train import RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 RAY = {
-    "--trainer.strategy": "ray.train.lightning.RayDDPStrategy",
+    "--trainer.strategy": "ray_ddp",
     "--trainer.plugins": "ray.train.lightning.RayLightningEnvironment",
     "--trainer.devices": "auto",
 }
@@ -24,8 +24,12 @@ RAY = {
 
 def work(config: dict[str, Any]) -> None:
     """One worker's share: Ray has started its process and joined it with the others."""
+    from lightning.pytorch.strategies import StrategyRegistry
+    from ray.train.lightning import RayDDPStrategy
+
     from recsys.training.cli import run
 
+    StrategyRegistry.register("ray_ddp", RayDDPStrategy, override=True)
     os.chdir(config["folder"])
     run([*config["args"], *(part for setting in RAY.items() for part in setting)])
 
