@@ -7,6 +7,7 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.plugins.precision import MixedPrecision
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
@@ -78,7 +79,8 @@ class SequentialRecommender(pl.LightningModule):
         return data
 
     def setup(self, stage: str) -> None:
-        """Grow from the warm start and tell the loss what it may know, before the first step."""
+        """Tell the data what is read and the loss what it may know, and grow from the warm start, before all steps."""
+        self.data.times, self.data.searches = self.network.uses_times, self.network.uses_searches
         if stage == "fit" and self.warm_start is not None:
             grow(self.network, Path(self.warm_start), self.data.dataset.items.sha256, self.freeze_backbone)
         if stage == "fit" and not isinstance(self.network, RecBole):
@@ -94,8 +96,11 @@ class SequentialRecommender(pl.LightningModule):
         total = self.trainer.estimated_stepping_batches
         if self.schedule != "constant" and math.isinf(total):
             raise InputError(f"--model.schedule {self.schedule}: needs an end, set --trainer.max_epochs.")
+        # one kernel where there is one, unless gradients that have been scaled must be clipped before it
+        scaled = isinstance(self.trainer.precision_plugin, MixedPrecision)
+        fused = self.device.type in ("cpu", "cuda") and not (scaled and self.trainer.gradient_clip_val)
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        adam = torch.optim.AdamW(trained, lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay)
+        adam = torch.optim.AdamW(trained, self.learning_rate, self.betas, weight_decay=self.weight_decay, fused=fused)
         factor = partial(scale, total=total, warmup=self.warmup_steps, schedule=self.schedule)
         steps = torch.optim.lr_scheduler.LambdaLR(adam, factor)
         return {"optimizer": adam, "lr_scheduler": {"scheduler": steps, "interval": "step"}}
