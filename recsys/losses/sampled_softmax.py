@@ -44,13 +44,17 @@ class SampledSoftmax(Loss):
         self._cumulative = self._q.cumsum(0)
         self._cumulative /= self._cumulative[-1].clone()
 
+    def reads_all(self, n_items: int, device: str) -> bool:
+        """As every `Loss`."""
+        return self.negatives >= n_items - 1
+
     def forward(self, vectors: Tensor, table: Tensor, target: Tensor) -> Tensor:
         """As every `Loss`."""
-        if self.negatives >= len(table) - 1:
+        if self.reads_all(len(table), table.device.type):
             return self._exact(vectors, table, target)
         negative, q = self.draw(len(table))
         log_count = (self.negatives * q).log().to(table.device, torch.promote_types(table.dtype, torch.float32))
-        return sampled_cross_entropy(vectors, table, target, negative.to(table.device), log_count)
+        return sampled_cross_entropy(vectors, table, target, negative.to(table.device), log_count, self.sparse)
 
     def draw(self, n_items: int) -> tuple[Tensor, Tensor]:
         """Negatives `[negatives]` and the probability that a draw had of being each."""
@@ -65,7 +69,7 @@ class SampledSoftmax(Loss):
 
 
 def sampled_cross_entropy(
-    vectors: Tensor, table: Tensor, target: Tensor, negative: Tensor, log_count: Tensor
+    vectors: Tensor, table: Tensor, target: Tensor, negative: Tensor, log_count: Tensor, sparse: bool = False
 ) -> Tensor:
     """Mean over targets of −log(exp(v·e_target) / (exp(v·e_target) + Σ_j exp(v·e_j − log_count_j))).
 
@@ -80,7 +84,7 @@ def sampled_cross_entropy(
     dtype = product_type(vectors, table)
     exact = sum_type(dtype)
     # One look-up for both, because its gradient is as large as the table
-    rows = F.embedding(torch.cat([target, negative]), table).to(dtype)
+    rows = F.embedding(torch.cat([target, negative]), table, sparse=sparse).to(dtype)
     positive, others = rows.split([len(target), len(negative)])
     vectors = vectors.to(dtype)
     score = (vectors.to(exact) * positive).sum(1)

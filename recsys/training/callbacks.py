@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,12 @@ class ExportCheckpoint(Callback):
         elif saved.best_model_path:
             state = torch.load(saved.best_model_path, map_location=pl_module.device, weights_only=True)["state_dict"]
             pl_module.load_state_dict(state)
-        if trainer.is_global_zero and best is not None:
-            export(pl_module, Path(trainer.default_root_dir) / CHECKPOINT, {self.monitor: best})
+        unvalidated = best is None and trainer.global_step > 0 and not trainer.fast_dev_run
+        if trainer.is_global_zero and (best is not None or unvalidated):
+            export(pl_module, Path(trainer.default_root_dir) / CHECKPOINT, {} if best is None else {self.monitor: best})
+            if best is None:
+                said = "the checkpoint holds the weights of the last step"
+                print(f"Nothing was validated in {trainer.global_step:,} steps: {said}.", file=sys.stderr)
 
 
 class StepSeeds(Callback):

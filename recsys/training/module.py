@@ -4,11 +4,13 @@ import math
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.plugins.precision import MixedPrecision
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 from recsys import checkpoints
 from recsys.data import SequenceData
@@ -17,6 +19,7 @@ from recsys.losses import Loss
 from recsys.models import Batch, Model, RecBole, SearchSASRec
 from recsys.ranking import top_k
 from recsys.training.evaluation import Evaluation
+from recsys.training.rowwise import RowwiseAdagrad, make_sparse
 from recsys.training.schedule import Schedule, scale
 
 
@@ -27,10 +30,13 @@ class SequentialRecommender(pl.LightningModule):
         network: The model; its `n_items` and `max_len` come from the data.
         loss: Training loss (default of the command line: Softmax); RecBole's models bring their own.
         learning_rate: Step size of Adam, at its highest.
+        optimizer: "adamw" moves all weights in every step. "rowwise_adagrad" moves but the rows of the item table that
+            the step has read, and all other weights by AdamW: for large tables and losses that read few rows.
+        table_learning_rate: Step size of the item table under "rowwise_adagrad".
         schedule: What the learning rate does after the warm-up: nothing, or go down to 0 at the last step of
             `trainer.max_epochs` or `trainer.max_steps`.
         warmup_steps: Steps in which the learning rate climbs.
-        weight_decay: Decoupled weight decay.
+        weight_decay: Decoupled weight decay; rows that "rowwise_adagrad" moves have none.
         betas: Decay rates of Adam's moments.
         cutoffs: List lengths k of the metrics, as in ndcg@k.
         exclude_seen: Never recommend what is already in the history.
@@ -44,6 +50,8 @@ class SequentialRecommender(pl.LightningModule):
         network: Model,
         loss: Loss,
         learning_rate: float = 1e-3,
+        optimizer: Literal["adamw", "rowwise_adagrad"] = "adamw",
+        table_learning_rate: float = 0.1,
         schedule: Schedule = "constant",
         warmup_steps: int = 0,
         weight_decay: float = 0.0,
@@ -63,6 +71,7 @@ class SequentialRecommender(pl.LightningModule):
             raise InputError(f"--model.warmup_steps {warmup_steps}: must be at least 0.")
         self.network = network
         self.loss = loss
+        self.optimizer, self.table_learning_rate = optimizer, table_learning_rate
         self.learning_rate, self.weight_decay, self.betas = learning_rate, weight_decay, betas
         self.schedule, self.warmup_steps = schedule, warmup_steps
         self.cutoffs, self.exclude_seen, self.k = tuple(sorted(cutoffs)), exclude_seen, k
@@ -78,7 +87,8 @@ class SequentialRecommender(pl.LightningModule):
         return data
 
     def setup(self, stage: str) -> None:
-        """Grow from the warm start and tell the loss what it may know, before the first step."""
+        """Tell the data what is read and the loss what it may know, and grow from the warm start, before all steps."""
+        self.data.times, self.data.searches = self.network.uses_times, self.network.uses_searches
         if stage == "fit" and self.warm_start is not None:
             grow(self.network, Path(self.warm_start), self.data.dataset.items.sha256, self.freeze_backbone)
         if stage == "fit" and not isinstance(self.network, RecBole):
@@ -90,15 +100,25 @@ class SequentialRecommender(pl.LightningModule):
                 logger.log_hyperparams({"loss": described})
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW over what is trained, its learning rate scheduled step by step."""
+        """What moves the weights that are trained, its learning rate scheduled step by step."""
         total = self.trainer.estimated_stepping_batches
         if self.schedule != "constant" and math.isinf(total):
             raise InputError(f"--model.schedule {self.schedule}: needs an end, set --trainer.max_epochs.")
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        adam = torch.optim.AdamW(trained, lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay)
+        adam = self._adam([parameter for parameter in self.parameters() if parameter.requires_grad])
         factor = partial(scale, total=total, warmup=self.warmup_steps, schedule=self.schedule)
         steps = torch.optim.lr_scheduler.LambdaLR(adam, factor)
         return {"optimizer": adam, "lr_scheduler": {"scheduler": steps, "interval": "step"}}
+
+    def _adam(self, trained: list[nn.Parameter]) -> torch.optim.Optimizer:
+        if self.optimizer == "rowwise_adagrad":
+            tables = {id(table) for table in make_sparse(self.network, self.loss, self.trainer)}
+            rest, rows = ([p for p in trained if (id(p) in tables) == chosen] for chosen in (False, True))
+            rates = self.learning_rate, self.table_learning_rate
+            return RowwiseAdagrad(rest, rows, *rates, self.betas, self.weight_decay)
+        # one kernel where there is one, unless gradients that have been scaled must be clipped before it
+        scaled = isinstance(self.trainer.precision_plugin, MixedPrecision)
+        fused = self.device.type in ("cpu", "cuda") and not (scaled and self.trainer.gradient_clip_val)
+        return torch.optim.AdamW(trained, self.learning_rate, self.betas, weight_decay=self.weight_decay, fused=fused)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of all targets of the batch's histories."""
