@@ -78,7 +78,7 @@ class Evaluation:
             exclude = torch.from_numpy(seen.offsets), torch.from_numpy(seen.values)
         ranked, _ = top_k(vectors, table, max(self.cutoffs), exclude)
         target = self.dataset.requests.target.take(rows)
-        return evaluate(ranked.cpu().numpy(), target.offsets, target.values, self.cutoffs)
+        return evaluate(ranked.cpu().numpy(), (target.offsets, target.values), self.cutoffs)
 
     def _exposed(self, rows: np.ndarray, vectors: Tensor, table: Tensor | None) -> dict[str, np.ndarray]:
         requests = self.dataset.requests
@@ -90,7 +90,7 @@ class Evaluation:
         order = rank_candidates(vectors, table, candidate.offsets, candidate.values, positions=index)
         ranked = pad_ranked(candidate.offsets, order, max(self.cutoffs))
         offsets = np.searchsorted(clicked, candidate.offsets)
-        return evaluate(ranked, offsets, clicked + 1, self.cutoffs)
+        return evaluate(ranked, (offsets, clicked + 1), self.cutoffs)
 
     def _all_requests(self) -> np.ndarray:
         return np.concatenate(self._request) if self._request else np.zeros(0, np.int64)
