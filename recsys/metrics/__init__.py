@@ -6,7 +6,20 @@ of requests in a `concurrent.futures.ThreadPoolExecutor`.
 """
 
 from recsys.metrics.accuracy import METRICS, evaluate
-from recsys.metrics.intervals import Interval, mean_interval, paired_interval
+from recsys.metrics.intervals import Average, Interval, mean_interval, mean_intervals, paired_interval
+from recsys.metrics.significance import holm, randomisation_test, wilcoxon_test
 from recsys.metrics.summary import mean_metrics
 
-__all__ = ["METRICS", "Interval", "evaluate", "mean_interval", "mean_metrics", "paired_interval"]
+__all__ = [
+    "METRICS",
+    "Average",
+    "Interval",
+    "evaluate",
+    "holm",
+    "mean_interval",
+    "mean_intervals",
+    "mean_metrics",
+    "paired_interval",
+    "randomisation_test",
+    "wilcoxon_test",
+]
