@@ -23,11 +23,7 @@ def rank_candidates(
 
     `order[offsets[i]:offsets[i + 1]]` is a permutation of `offsets[i] … offsets[i + 1] - 1`. Higher dot products come
     first. Candidate 0 is an item that the model does not know and comes after all that it knows. Ties (all unknown
-    items, and equal scores) are in random order, so that the expected metrics are those of an order drawn at random:
-    logged lists tend to show clicked items first, and keeping that order would give a model credit for it.
-
-    The random order is a hash of (seed, position): the same for every model, hence paired, and the same in any split
-    into batches if `positions` tells where in the whole list each candidate of this batch stands.
+    items, and equal scores) are in random order, as `rank_scores` has it.
 
     Args:
         vectors: `[requests, dim]`, or the scores `[requests, items]` themselves when there is no table.
@@ -36,6 +32,9 @@ def rank_candidates(
         candidates: integer ids `[n]`, 0 where unknown.
         seed: of the order of ties.
         positions: `[n]` of the candidates in the whole, 0 … n - 1 when None.
+
+    Raises:
+        InputError: the score of a known candidate is nan; ids outside the table; shapes that cannot be.
     """
     known = scored(vectors, table)
     items = integers(candidates)
@@ -49,11 +48,40 @@ def rank_candidates(
         row, item = requests[part].to(vectors.device), items[part].to(vectors.device)
         found = vectors[row, item] if table is None else (vectors[row].float() * table[item].float()).sum(dim=1)
         scores[part] = found.float().cpu().numpy()
-    unknown = items.numpy() == 0
-    if np.isnan(scores[~unknown]).any():
+    return rank_scores(limits.numpy(), scores, items.numpy() == 0, seed, positions)
+
+
+def rank_scores(
+    offsets: np.ndarray,
+    scores: np.ndarray,
+    last: np.ndarray | None = None,
+    seed: int = 0,
+    positions: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return order `[n]` int64, as of `rank_candidates`, by the scores `[n]` that the candidates have already.
+
+    Ties are in random order, so that the expected metrics are those of an order drawn at random: logged lists tend to
+    show clicked items first, and keeping that order would give a model credit for it. The random order is a hash of
+    (seed, position): the same for every model, hence paired, and the same in any split into batches if `positions`
+    tells where in the whole list each candidate of this batch stands.
+
+    Args:
+        offsets: `[requests + 1]`; `scores[offsets[i]:offsets[i + 1]]` belong to request i.
+        scores: numbers `[n]`, higher is better.
+        last: bool `[n]`, candidates that come after all others whatever their score; none when None.
+        seed: of the order of ties.
+        positions: `[n]` of the candidates in the whole, 0 … n - 1 when None.
+
+    Raises:
+        InputError: a score that counts is nan; offsets that cannot be.
+    """
+    limits = segments(offsets, len(offsets) - 1, len(scores)).numpy()
+    last = np.zeros(len(scores), bool) if last is None else last
+    if np.isnan(scores[~last]).any():
         raise InputError(NOT_A_NUMBER)
-    lot = _lots(seed, np.arange(len(items)) if positions is None else positions)
-    return np.lexsort((lot, np.where(unknown, 0, -scores), unknown, requests.numpy()))
+    lot = _lots(seed, np.arange(len(scores)) if positions is None else positions)
+    request = np.repeat(np.arange(len(limits) - 1), np.diff(limits))
+    return np.lexsort((lot, np.where(last, 0, -scores), last, request))
 
 
 def pad_ranked(offsets: Tensor | np.ndarray, order: np.ndarray, depth: int) -> np.ndarray:
