@@ -19,7 +19,7 @@ from recsys.files import atomic_file
 from recsys.training.module import SequentialRecommender
 from recsys.training.results import measured, scoreboards, sliced, written
 from recsys.training.runs import CHECKPOINT
-from recsys.training.slices import DEFAULT, members
+from recsys.training.slices import DEFAULT, check_fields, members
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -109,6 +109,8 @@ class RequestResults(Callback):
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Rows of an earlier test, by another number of processes, would stand beside the new ones."""
+        assert isinstance(pl_module, SequentialRecommender)
+        check_fields(pl_module.slices or {}, pl_module.data.path)
         _remove_parts(trainer, "test_requests")
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

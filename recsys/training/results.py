@@ -105,7 +105,7 @@ def _slices(result: dict[str, Any], about: str, k: int) -> Table:
     protocols = (PREFIX["full"], PREFIX["exposed"])
     names = [f"test/{ranker}{prefix}ndcg@{k}" for prefix in protocols for ranker in ("", "popular/")]
     shown = [name for name in names if name in result["metrics"]]
-    headings = [name.removeprefix("test/") for name in shown]
+    headings = ["popular" if "popular/" in name else name.removeprefix("test/") for name in shown]
     table = Table("slice", "requests", "users", *headings, title=f"{about}, by slice")
     whole = {"requests": result["requests"], "users": result["users"]} | result
     for label, part in {"all": whole, **result["slices"]}.items():

@@ -9,7 +9,7 @@ import polars as pl
 
 from recsys import atomic
 from recsys.data.dataset import Dataset
-from recsys.errors import InputError
+from recsys.errors import InputError, did_you_mean
 
 LARGEST = 10
 """Values of a field that `by` makes slices of."""
@@ -60,12 +60,24 @@ def check(slices: Mapping[str, Slice]) -> None:
             raise InputError(f"--model.slices {name}: after_search {rule.after_search} must be more than 0 seconds.")
 
 
-def members(slices: Mapping[str, Slice], frame: pl.DataFrame, dataset: Dataset, folder: Path) -> dict[str, pl.Series]:
-    """Which rows of `frame`, as `evaluation.frame` makes it, are in each slice; without the empty slices.
+def check_fields(slices: Mapping[str, Slice], folder: Path) -> None:
+    """Refuse `by` of a field that the data set in `folder` does not have, before a test has taken its time.
 
     Raises:
-        InputError: `by` names a field that the data set does not have.
+        InputError: naming the file and the nearest field.
     """
+    for rule in slices.values():
+        if rule.by is not None:
+            path = folder / f"{folder.resolve().name}.item"
+            kind = atomic.read_header(path).get(rule.by)
+            if kind is None:
+                raise InputError(f"{path}: no field {rule.by!r}.{did_you_mean(rule.by, atomic.read_header(path))}")
+            if kind != "token":
+                raise InputError(f"{path}: slices are made by fields of type token, and {rule.by!r} is {kind}.")
+
+
+def members(slices: Mapping[str, Slice], frame: pl.DataFrame, dataset: Dataset, folder: Path) -> dict[str, pl.Series]:
+    """Which rows of `frame`, as `evaluation.frame` makes it, are in each slice; without the empty slices."""
     found = {}
     for name, rule in slices.items():
         inside = frame.select(pl.all_horizontal(pl.lit(True), *_conditions(rule))).to_series()
@@ -94,10 +106,7 @@ def _conditions(rule: Slice) -> list[pl.Expr]:
 
 def _values(field: str, frame: pl.DataFrame, dataset: Dataset, folder: Path) -> list[tuple[str, pl.Series]]:
     """The most frequent values of the field among the known clicked items, and the rows with such an item."""
-    path = folder / f"{folder.resolve().name}.item"
-    items = atomic.read(path, ["item_id", field]).rename({field: "value"})
-    if items.schema["value"] != pl.String:
-        raise InputError(f"{path}: slices are made by fields of type token, and {field!r} is none.")
+    items = atomic.read(folder / f"{folder.resolve().name}.item", ["item_id", field]).rename({field: "value"})
     known = pl.DataFrame({"item": range(1, len(dataset.items)), "item_id": list(dataset.items.tokens)})
     of_item = known.join(items, on="item_id").select("item", "value").filter(pl.col("value") != "")
     target = dataset.requests.target.take(frame["request"].to_numpy())

@@ -65,7 +65,7 @@ def test_two_processes_of_torchrun_measure_what_one_does(zoo, tmp_path: Path) ->
     (line,) = (line for line in printed.splitlines() if line.startswith("SCORES"))
     for scores, expected in zip(json.loads(line.removeprefix("SCORES")), alone, strict=True):
         assert scores == pytest.approx(expected, abs=1e-12)
-    assert [len(scores) for scores in alone] == 3 * [18, 72, 0]  # popularity and the exposed items in tests alone
+    assert [len(scores) for scores in alone] == 3 * [18, 270, 0]  # other protocols and the baselines in tests alone
     for config in CONFIGS:
         name = config.removesuffix("_qilin")
         require_same(zoo, f"{name}_test_one", f"{name}_test_two")
