@@ -28,7 +28,7 @@ def best(
 ) -> tuple[Tensor, Tensor]:
     """`top_k` of checked arguments on the CPU."""
     requests, items = len(vectors), scored(vectors, table)
-    offsets_, seen_ = _ascending(offsets.numpy(), seen.numpy())
+    offsets_, seen_ = _ascending(offsets.numpy(), seen.numpy(), items)
     scores = np.full((requests, k), -np.inf, np.float32)
     ids = np.zeros((requests, k), np.int64)
     # By the number of requests alone: the tiles, and with them the rounding, are the same for any number of threads.
@@ -62,10 +62,11 @@ def _one_thread_each() -> Iterator[int]:
         torch.set_num_threads(threads)
 
 
-def _ascending(offsets: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same lists, each ascending, in the one form that the kernel is compiled for."""
-    request = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    return np.require(offsets, np.int64, ["C", "A", "W"]), seen[np.lexsort((seen, request))]
+def _ascending(offsets: np.ndarray, seen: np.ndarray, items: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same lists, each ascending, in the one form that the kernel is compiled for; ids outside the table are 0."""
+    first = np.repeat(np.arange(len(offsets) - 1) * items, np.diff(offsets))
+    seen = np.where((seen > 0) & (seen < items), seen, 0)
+    return np.require(offsets, np.int64, ["C", "A", "W"]), np.sort(first + seen) - first
 
 
 def _rank(
