@@ -73,11 +73,11 @@ class Evaluation:
         target = questions.dataset.requests.target.take(rows)
         found: dict[str, np.ndarray] = {}
         if "full" in self.protocols:
-            found |= _named("full", evaluate(ranked, target.offsets, target.values, questions.cutoffs))
+            found |= _named("full", evaluate(ranked, (target.offsets, target.values), questions.cutoffs))
         if "in_vocabulary" in self.protocols:
             known = target.values > 0
             offsets = np.append(0, np.cumsum(known))[target.offsets]
-            found |= _named("in_vocabulary", evaluate(ranked, offsets, target.values[known], questions.cutoffs))
+            found |= _named("in_vocabulary", evaluate(ranked, (offsets, target.values[known]), questions.cutoffs))
         return found
 
     def _exposed(self, rows: np.ndarray, ranker: Ranker) -> dict[str, np.ndarray]:
@@ -93,7 +93,7 @@ class Evaluation:
         clicked = np.flatnonzero(requests.clicked[index])
         ranked = pad_ranked(candidate.offsets, order, max(self.questions.cutoffs))
         offsets = np.searchsorted(clicked, candidate.offsets)
-        values = evaluate(ranked, offsets, clicked + 1, self.questions.cutoffs)
+        values = evaluate(ranked, (offsets, clicked + 1), self.questions.cutoffs)
         found = _named("exposed", values)
         if "exposed_first_1000" in self.protocols:
             first = self.questions.first[rows]
@@ -111,7 +111,7 @@ class Evaluation:
             return {}
         places = pad_ranked(listed.offsets, order, max(self.questions.cutoffs))
         ranked = np.append(0, listed.values)[places]
-        values = evaluate(ranked, target.offsets, target.values, self.questions.cutoffs)
+        values = evaluate(ranked, (target.offsets, target.values), self.questions.cutoffs)
         return _named("given", {name: np.where(listed.lengths > 0, v, np.nan) for name, v in values.items()})
 
 

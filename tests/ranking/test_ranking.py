@@ -205,7 +205,7 @@ def test_ties_are_in_random_order_not_in_list_order():
     vectors = torch.ones(requests, 1)
     order = rank_candidates(vectors, TABLE, offsets, nobody)
     # The clicked candidate is listed first, as in a log; knowing nothing must look like chance.
-    values = evaluate(pad_ranked(offsets, order, width), np.arange(requests + 1), offsets[:-1] + 1, [1, 5], ["mrr"])
+    values = evaluate(pad_ranked(offsets, order, width), (np.arange(requests + 1), offsets[:-1] + 1), [1, 5], ["mrr"])
     assert values["mrr@1"].mean() == pytest.approx(1 / 5, abs=0.012)
     assert values["mrr@5"].mean() == pytest.approx(np.mean(1 / np.arange(1, 6)), abs=0.012)
     equal = rank_candidates(vectors, TABLE, offsets, nobody + 3)
