@@ -13,9 +13,9 @@ from torch import Tensor
 
 from recsys import checkpoints
 from recsys.data import SequenceData
-from recsys.errors import InputError
+from recsys.errors import InputError, did_you_mean
 from recsys.losses import Loss
-from recsys.metrics import Average, mean_metrics
+from recsys.metrics import METRICS, Average, mean_metrics
 from recsys.models import Batch, Model, RecBole, SearchSASRec
 from recsys.ranking import top_k
 from recsys.training.baselines import Chance, Ranker, Scored, baselines
@@ -94,6 +94,13 @@ class SequentialRecommender(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Grow from the warm start and tell the loss what it may know, before the first step."""
+        measured = [f"val/{metric}@{k}" for metric in METRICS for k in self.cutoffs]
+        for stopping in self.trainer.early_stopping_callbacks if stage == "fit" else ():
+            if stopping.monitor.startswith("val/") and stopping.monitor not in measured:
+                raise InputError(
+                    f"--early_stopping.monitor {stopping.monitor}: validation does not measure it with --model.cutoffs "
+                    f"{list(self.cutoffs)}.{did_you_mean(stopping.monitor, measured)}"
+                )
         if stage == "fit" and self.warm_start is not None:
             grow(self.network, Path(self.warm_start), self.data.dataset.items.sha256, self.freeze_backbone)
         if stage == "fit" and not isinstance(self.network, RecBole):
