@@ -84,6 +84,6 @@ def _as_sets(offsets: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, np.
 def _are_sets(offsets, relevant):  # type: ignore[no-untyped-def]
     for request in range(len(offsets) - 1):
         for i in range(offsets[request] + 1, offsets[request + 1]):
-            if relevant[i] <= relevant[i - 1] and relevant[i] > 0:
+            if relevant[i] < relevant[i - 1] or (relevant[i] == relevant[i - 1] and relevant[i] > 0):
                 return False
     return True
