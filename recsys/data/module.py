@@ -32,7 +32,7 @@ class SequenceData(pl.LightningDataModule):
             histories, and count as missed where they were clicked. Of a catalogue, clicks that an item needs for a
             vector of its own; the others are told by content alone.
         categories: Token fields of the `.item` file that tell items apart (default: Qilin's taxonomies).
-        features: Field of the `.item` file with a vector of each item, which models with content read as it is.
+        vectors: Field of the `.item` file with a vector of each item, which models with content read as it is.
         seed: Seed of the order of training windows.
     """
 
@@ -46,7 +46,7 @@ class SequenceData(pl.LightningDataModule):
         vocabulary: Literal["train", "train+valid", "catalogue"] = "train",
         min_count: int = 1,
         categories: list[str] | None = None,
-        features: str | None = None,
+        vectors: str | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class SequenceData(pl.LightningDataModule):
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.stride = stride or max(1, max_len // 2)
         self.vocabulary, self.min_count = tuple(vocabulary.split("+")), min_count
-        self.categories, self.features = categories, features
+        self.categories, self.vectors = categories, vectors
         self._histories: dict[str, Histories] = {}
         self._training: BatchLoader | None = None
         self._stopped: dict[str, Any] = {}
@@ -73,12 +73,12 @@ class SequenceData(pl.LightningDataModule):
     @cached_property
     def content(self) -> Content:
         """What the `.item` file says of the items, read on first use."""
-        return cached_content(self.path, self.dataset.items, self.categories, self.features)
+        return cached_content(self.path, self.dataset.items, self.categories, self.vectors)
 
     @property
-    def n_features(self) -> int:
+    def vector_width(self) -> int:
         """Width of the vectors that came with the items, 0 where none are to be read."""
-        return 0 if self.features is None else self.content.feature.shape[1]
+        return 0 if self.vectors is None else self.content.vector.shape[1]
 
     @property
     def n_items(self) -> int:

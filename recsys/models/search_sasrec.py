@@ -32,7 +32,7 @@ class SearchSASRec(SASRec):
         content: Add to each item's own vector that of its title and categories; queries then go through the encoder of
             titles, or through a copy of their own where `share_text` is false.
         buckets: Rows of the table that character n-grams are hashed into.
-        n_features: Width of the vectors that came with the items.
+        vector_width: Width of the vectors that came with the items.
         share_text: With content, one encoder for queries and titles.
     """
 
@@ -49,10 +49,10 @@ class SearchSASRec(SASRec):
         dropout: float = 0.2,
         content: bool = False,
         buckets: int = 65536,
-        n_features: int = 0,
+        vector_width: int = 0,
         share_text: bool = True,
     ) -> None:
-        super().__init__(n_items, max_len, dim, layers, heads, inner_dim, dropout, content, buckets, n_features)
+        super().__init__(n_items, max_len, dim, layers, heads, inner_dim, dropout, content, buckets, vector_width)
         self.hyperparameters = {**self.hyperparameters, "buckets": buckets}
         if content:
             self.hyperparameters["share_text"] = share_text
