@@ -61,6 +61,8 @@ class SequenceData(pl.LightningDataModule):
         self.stride = stride or max(1, max_len // 2)
         self.vocabulary, self.min_count = tuple(vocabulary.split("+")), min_count
         self.categories, self.vectors = categories, vectors
+        self.times = self.searches = True
+        """Whether batches carry them; a model that reads neither is spared the time that it takes to gather them."""
         self._histories: dict[str, Histories] = {}
         self._training: BatchLoader | None = None
         self._stopped: dict[str, Any] = {}
@@ -144,4 +146,5 @@ class SequenceData(pl.LightningDataModule):
 
     def _loader(self, seen: Histories, rows, size: int, training: bool) -> BatchLoader:  # type: ignore[no-untyped-def]
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return BatchLoader(self.dataset, seen, rows, size, training, self.seed, rank, world)
+        reads = {"times": self.times, "searches": self.searches}
+        return BatchLoader(self.dataset, seen, rows, size, training, self.seed, rank, world, **reads)

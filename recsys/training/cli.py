@@ -69,6 +69,7 @@ class RecsysCLI(LightningCLI):
                 "early_stopping.monitor": MONITOR,
                 "early_stopping.mode": "max",
                 "early_stopping.patience": 10,
+                "early_stopping.strict": False,  # a fit of fewer steps than an epoch ends before anything is validated
                 "model_checkpoint.monitor": MONITOR,
                 "model_checkpoint.mode": "max",
                 "model_checkpoint.filename": "best",
@@ -214,5 +215,10 @@ def run(args: list[str]) -> RecsysCLI:
 def quiet() -> None:
     """Leave out what says nothing about the user's own run."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
-    for message in (".*does not have many workers.*", ".*LightningCLI's args parameter.*", ".*LeafSpec.*"):
+    for message in (
+        ".*does not have many workers.*",
+        ".*LightningCLI's args parameter.*",
+        ".*LeafSpec.*",
+        "Early stopping conditioned",
+    ):
         warnings.filterwarnings("ignore", message=message)
