@@ -1,7 +1,7 @@
 """Recommend for anyone: a checkpoint folder and a list of item ids, no data set at hand."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,22 @@ TYPED = 1
 
 
 @dataclass(frozen=True)
+class Explanation:
+    """What one score is made of, in two ways: `history + searches`, and `id + content`, each exactly the score."""
+
+    history: float
+    """The score without the queries."""
+    searches: float
+    """What the queries add to that, all together."""
+    queries: list[tuple[str, float]]
+    """Each query and what it adds to the others: the score less that without it. They interact: no total is theirs."""
+    id: float | None
+    """The part of the score by the item's own vector; None where scores are no dot products."""
+    content: float | None
+    """The part by its title and categories; None where the model does not read them."""
+
+
+@dataclass(frozen=True)
 class Recommendations:
     """Items in rank order, and what was done with the input to get there."""
 
@@ -30,6 +46,8 @@ class Recommendations:
     """"popularity" when there was neither a known item nor a query to go by."""
     ignored_queries: bool
     """True when queries were given to a model that does not read them."""
+    explanations: list[Explanation] = field(default_factory=list)
+    """One for each item where they were asked for and a model gave the scores."""
 
     def __iter__(self):  # type: ignore[no-untyped-def]
         """Pairs (item_id, score)."""
@@ -70,11 +88,13 @@ class Recommender:
         unknown: Literal["raise", "drop"] = "raise",
         timestamps: Sequence[float] | None = None,
         now: float | None = None,
+        explain: bool = False,
     ) -> Recommendations:
         """The `k` items that come next for a user who clicked `history` (oldest first) and then typed `queries`.
 
         Models that read times take only differences from `timestamps`, the seconds at which the items were clicked, and
-        `now`, that of the request (default: the last click's). Without them everything happened in one second.
+        `now`, that of the request (default: the last click's). Without them everything happened in one second. With
+        `explain`, each score is taken apart.
 
         Raises:
             InputError: `k` below 1, an unknown item under `unknown="raise"`, a history of unknown items only, times
@@ -104,14 +124,41 @@ class Recommender:
             seen = known.unique() if exclude_seen else known[:0]
             offsets = torch.tensor([0, len(seen)])
             ids, scores = top_k(vector, table, k, (offsets, seen))
-        found = ids[0] > 0
+        found = ids[0][ids[0] > 0]
         return Recommendations(
-            item_ids=self.items.decode(ids[0][found].cpu().numpy()),
-            scores=scores[0][found].tolist(),
+            item_ids=self.items.decode(found.cpu().numpy()),
+            scores=scores[0][: len(found)].tolist(),
             unknown=missing,
             reason="model" if by_model else "popularity",
             ignored_queries=bool(queries) and not self.network.uses_searches,
+            explanations=self._explained(found, known, typed, times) if explain and by_model else [],
         )
+
+    @torch.inference_mode()
+    def _explained(
+        self, ids: torch.Tensor, known: torch.Tensor, queries: list[str], times: np.ndarray
+    ) -> list[Explanation]:
+        """Take the scores of the items apart: by leaving queries out, and by what their vectors are the sum of."""
+
+        def vector(visible: list[str]) -> torch.Tensor:
+            return self.network.encode(self._batch(known, visible, times))[0]
+
+        def scores(visible: list[str]) -> torch.Tensor:
+            return vector(visible)[ids] if self._table is None else self._table[ids] @ vector(visible)
+
+        whole, history = scores(queries), scores([])
+        others = [scores(queries[:i] + queries[i + 1 :]) for i in range(len(queries))]
+        parts = {name: part @ vector(queries) for name, part in self.network.item_parts(ids).items()}
+        return [
+            Explanation(
+                history=float(history[i]),
+                searches=float(whole[i] - history[i]),
+                queries=[(query, float(whole[i] - other[i])) for query, other in zip(queries, others, strict=True)],
+                id=float(parts["id"][i]) if "id" in parts else None,
+                content=float(parts["content"][i]) if "content" in parts else None,
+            )
+            for i in range(len(ids))
+        ]
 
     def _batch(self, known: torch.Tensor, queries: Sequence[str], times: np.ndarray) -> Batch:
         """One row, one point; the queries are the newest thing that is known of the user."""

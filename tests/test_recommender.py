@@ -10,6 +10,7 @@ from recsys.checkpoints import Checkpoint
 from recsys.errors import InputError
 from recsys.models import HSTU, BERT4Rec, SASRec, SearchSASRec, eSASRec
 from recsys.models.batch import Batch
+from recsys.models.content import Content
 from recsys.models.text import gram_matrix
 from recsys.ranking import top_k
 from recsys.recommender import Recommender
@@ -253,3 +254,57 @@ def test_other_models_take_no_notice_of_times(recommender):
 def test_times_that_are_none(recommender, times, now, message):
     with pytest.raises(InputError, match=message):
         recommender(HSTU).recommend(["n1", "n2"], timestamps=times, now=now)
+
+
+@pytest.fixture
+def told():
+    """A SearchSASRec that knows two of its items by their titles alone."""
+    torch.manual_seed(1)
+    network = SearchSASRec(**SIZE, inner_dim=8, buckets=97, content=True).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    gram = gram_matrix(["", "red", "red shoe", "", "blue", "cat", "", "hat"]).astype(np.uint32)
+    content = Content(gram, np.zeros((8, 0), np.uint32), np.zeros((8, 0), np.float32))
+    popularity = np.array([0, 4, 9, 0, 7, 0, 1, 2])
+    network.described.describe(content, popularity > 0)
+    return Recommender(Checkpoint(network, Vocabulary(TOKENS), popularity, {}, {}))
+
+
+@pytest.mark.parametrize("queries", [[], ["red shoe"], ["red", " ", "猫 food", "red"]])
+def test_the_parts_of_a_score_add_up_to_it(told, queries):
+    found = told.recommend(["n1", "n2"], queries, k=5, explain=True)
+    assert len(found.explanations) == 5
+    for (item, score), parts in zip(found, found.explanations, strict=True):
+        assert parts.history + parts.searches == pytest.approx(score, abs=1e-5)
+        assert parts.id + parts.content == pytest.approx(score, abs=1e-5)
+        assert (parts.id == pytest.approx(0, abs=1e-6)) == (item in ("n3", "5"))  # never clicked: no id of their own
+    without = dict(told.recommend(["n1", "n2"], k=7, exclude_seen=False))
+    assert found.explanations[0].history == pytest.approx(without[found.item_ids[0]], abs=1e-5)
+
+
+def test_a_query_adds_what_is_missing_without_it(told):
+    one = told.recommend(["n1"], ["red", "blue"], k=7, explain=True)
+    score, alone = dict(one), dict(told.recommend(["n1"], ["blue"], k=7))
+    for item, parts in zip(one.item_ids, one.explanations, strict=True):
+        assert [query for query, _ in parts.queries] == ["red", "blue"]
+        assert parts.queries[0][1] == pytest.approx(score[item] - alone[item], abs=1e-5)
+    (only,) = told.recommend(["n1"], ["red"], k=1, explain=True).explanations
+    assert only.queries == [("red", pytest.approx(only.searches))]
+
+
+@pytest.mark.parametrize("kind", MORE)
+def test_every_model_tells_what_its_scores_owe_to_history_and_ids(recommender, kind):
+    found = recommender(kind).recommend(["n3", "猫"], ["red"], k=3, explain=True)
+    for score, parts in zip(found.scores, found.explanations, strict=True):
+        assert parts.history + parts.searches == pytest.approx(score, abs=1e-5)
+        assert parts.id == pytest.approx(score, abs=1e-5)
+        assert parts.content is None
+        if not kind.uses_searches:
+            assert (parts.searches, parts.queries) == (0, [])
+    assert found.ignored_queries == (not kind.uses_searches)
+
+
+def test_popularity_has_no_parts(told):
+    assert told.recommend([], k=2, explain=True).explanations == []
+    assert told.recommend(["n1"], k=2).explanations == []

@@ -11,6 +11,9 @@ recsys recommend --checkpoint THIS_FOLDER --history ID,ID,ID --k 10
 OWN_USERS = """It has a vector for each user of the data that it was
 trained on, and answers for these users alone: `recsys test` and `recsys predict` with `--ckpt_path THIS_FOLDER`."""
 
+NOT_COLD = "Items that were not in the training data cannot be recommended, and are dropped from a given history."
+COLD = "Items of its vocabulary without clicks in the training data are judged by their titles and categories alone."
+
 
 def model_card(config: dict[str, Any], n_items: int, metrics: dict[str, float]) -> str:
     """Markdown of the checkpoint described by its `config.json` and `metrics.json`."""
@@ -22,6 +25,7 @@ def model_card(config: dict[str, Any], n_items: int, metrics: dict[str, float]) 
         if data.get("synthetic")
         else ""
     )
+    cold = COLD if config["hyperparameters"].get("content") else NOT_COLD
     title = config["hyperparameters"].get("model", config["model"])
     serves = OWN_USERS if config["hyperparameters"].get("n_users") else ANYONE
     return f"""# {title} on {data.get("name", "unknown data")}
@@ -44,6 +48,5 @@ Made by recsys-zoo {config["versions"]["recsys-zoo"]}. {serves}
 {settings}
 
 ## Use and limits
-Items that were not in the training data cannot be recommended, and are dropped from a given history. The licence of
-the data applies to what is made from it.
+{cold} The licence of the data applies to what is made from it.
 """

@@ -1,13 +1,18 @@
 """`recsys recommend`."""
 
 import sys
+from json import dumps
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from recsys.commands.parsing import call
 from recsys.errors import InputError
+
+if TYPE_CHECKING:
+    from recsys.recommender import Recommendations
 
 
 def recommend(
@@ -19,6 +24,8 @@ def recommend(
     items: str | None = None,
     timestamps: str = "",
     now: float | None = None,
+    explain: bool = False,
+    json: bool = False,
 ) -> None:
     """Recommend for a list of item ids, oldest first: for anyone, from the checkpoint alone.
 
@@ -31,6 +38,9 @@ def recommend(
         items: Atomic file of items (.item) to show titles from.
         timestamps: When each item of the history was clicked, in seconds by any clock, separated by commas.
         now: The time of the request by the same clock (default: that of the last item).
+        explain: Take each score apart: into what history and searches add; into what the item's own vector and its
+            content add; and show what each query adds to the others.
+        json: Print JSON instead of a table.
     """
     from recsys.recommender import Recommender
 
@@ -39,17 +49,45 @@ def recommend(
     model = Recommender.from_pretrained(checkpoint)
     ids = [part.strip() for part in history.split(",") if part.strip()]
     times = _seconds(timestamps) if timestamps else None
-    answer = model.recommend(ids, query or [], k, exclude_seen, unknown="drop", timestamps=times, now=now)
+    answer = model.recommend(ids, query or [], k, exclude_seen, "drop", times, now, explain)
     if answer.unknown:
         print(f"Dropped, unknown to the model: {', '.join(answer.unknown)}", file=sys.stderr)
     if answer.ignored_queries:
         print(f"{type(model.network).__name__} does not read queries: --query has no effect.", file=sys.stderr)
     if answer.reason == "popularity":
         print("Nothing to go by: these are the most popular items.", file=sys.stderr)
-    titles = _titles(Path(items), answer.item_ids) if items else None
-    table = Table("rank", "item_id", "score", *(["title"] if titles else []))
-    for rank, (item, score) in enumerate(answer, 1):
-        table.add_row(str(rank), item, f"{score:.4f}", *([titles[item]] if titles else []))
+    if explain and not model.network.uses_searches:
+        print(f"{type(model.network).__name__} reads no searches: scores owe nothing to them.", file=sys.stderr)
+    rows = _rows(answer, _titles(Path(items), answer.item_ids) if items else None)
+    if json:
+        print(dumps(rows, ensure_ascii=False, indent=2))
+    else:
+        _print(rows)
+
+
+def _rows(answer: "Recommendations", titles: dict[str, str] | None) -> list[dict[str, Any]]:
+    """What is said of each item, in rank order."""
+    rows: list[dict[str, Any]] = []
+    for i, (item, score) in enumerate(answer):
+        rows.append({"rank": i + 1, "item_id": item, "score": score})
+        if answer.explanations:
+            rows[-1] |= {name: part for name, part in vars(answer.explanations[i]).items() if part is not None}
+        if titles is not None:
+            rows[-1]["title"] = titles[item]
+    return rows
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    table = Table()
+    flat = [
+        {name: part for name, part in row.items() if name != "queries"}
+        | {f"'{query}'": part for query, part in row.get("queries", [])}
+        for row in rows
+    ]
+    for name in flat[0] if flat else ("rank", "item_id", "score"):
+        table.add_column(name)
+    for row in flat:
+        table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values()))
     Console().print(table)
 
 

@@ -30,8 +30,10 @@ from safetensors.numpy import save_file
 import recsys
 from recsys import atomic
 from recsys.data.dataset import Dataset, Events, Requests, Searches, fingerprint, load, read_meta
+from recsys.data.items import item_file, read_content
 from recsys.data.ragged import Ragged
-from recsys.files import atomic_file
+from recsys.files import atomic_file, sha256
+from recsys.models.content import Content
 
 KEPT_BYTES, KEPT_DAYS = 8 << 30, 30
 """With each new data set, those that nobody has opened for so long leave, and the longest unopened beyond the size."""
@@ -90,11 +92,32 @@ def cached(path: Path, vocabulary: tuple[str, ...] = ("train",), min_count: int 
         dataset = load(path, vocabulary, min_count)
         if dataset.fingerprint != content or _stamp(path) != stamp:
             return dataset  # the files are being changed under our eyes
-        _keep(dataset, entry)
+        _keep(*_flat(dataset), entry)
     if known is None and time.time() - max((max(times) for _, *times in stamp.values()), default=0) / 1e9 > SETTLED:
         with suppress(OSError), atomic_file(note) as file:
             file.write_text(json.dumps({"stamp": stamp, "fingerprint": content}), encoding="utf-8")
     return dataset
+
+
+def cached_content(
+    path: Path, items: atomic.Vocabulary, categories: Sequence[str] | None = None, vectors: str | None = None
+) -> Content:
+    """The same as `read_content`, out of the cache where it lies there already.
+
+    Raises:
+        InputError: as `read_content` does.
+    """
+    folder, file = cache_folder(), item_file(path)
+    if folder is None or not file.is_file():
+        return read_content(path, items, categories, vectors)
+    key = repr((sha256(file), items.sha256, categories, vectors))
+    entry = folder / f"{hashlib.sha256(key.encode()).hexdigest()}-{_code()}.safetensors"
+    found = _read(entry)
+    if found is None:
+        content = read_content(path, items, categories, vectors)
+        _keep({name: np.ascontiguousarray(value) for name, value in vars(content).items()}, {}, entry)
+        return content
+    return Content(**found[0])
 
 
 def cache_folder() -> Path | None:
@@ -116,7 +139,7 @@ def cache_folder() -> Path | None:
 def _stamp(path: Path) -> dict[str, list[int]]:
     """Size and times of change of the files that a data set is read from."""
     stem, stamp = path.resolve().name, {}
-    for suffix in ("inter", "request", "search", "query", "meta.json"):
+    for suffix in ("inter", "request", "search", "query", "item", "meta.json"):
         with suppress(FileNotFoundError):
             found = (path / f"{stem}.{suffix}").stat()
             stamp[suffix] = [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
@@ -136,14 +159,16 @@ def _noted(note: Path, stamp: dict[str, list[int]]) -> str | None:
 @cache
 def _code() -> str:
     """Digest of the source that makes these arrays, so that no other version of it is taken at its word."""
-    names = "atomic.files", "atomic.vocabulary", "data.cache", "data.dataset", "data.split", "models.text"
+    names = (
+        *("atomic.files", "atomic.vocabulary", "data.cache", "data.dataset", "data.items", "data.split"),
+        "models.text",
+    )
     files = (Path(recsys.__file__).parent.joinpath(*name.split(".")).with_suffix(".py") for name in names)
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
-def _keep(dataset: Dataset, entry: Path) -> None:
-    """Write `dataset` into the cache, and take out what is no longer needed; silent where that cannot be."""
-    arrays, counts = _flat(dataset)
+def _keep(arrays: dict[str, np.ndarray], counts: dict[str, int], entry: Path) -> None:
+    """Write arrays into the cache, and take out what is no longer needed; silent where that cannot be."""
     facts = {"counts": json.dumps(counts), "sum": str(_sum(arrays))}
     with suppress(OSError, SafetensorError):
         with atomic_file(entry) as file:
@@ -159,16 +184,24 @@ def _prune(folder: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-def _opened(entry: Path, path: Path, content: str) -> Dataset | None:
-    """The data set that lies in `entry`; None if none does, or not the one that was written."""
+def _read(entry: Path) -> tuple[dict[str, np.ndarray], dict[str, int]] | None:
+    """The arrays and counts that lie in `entry`; None if none do, or not those that were written."""
     try:
         arrays, facts = _mapped(entry)
         if str(_sum(arrays)) != facts["sum"]:
             return None
         os.utime(entry)
-        counts = json.loads(facts["counts"])
+        return arrays, json.loads(facts["counts"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _opened(entry: Path, path: Path, content: str) -> Dataset | None:
+    """The data set that lies in `entry`, if it does."""
+    found = _read(entry)
+    if found is None:
+        return None
+    arrays, counts = found
     return Dataset(
         name=path.resolve().name,
         items=atomic.Vocabulary(Lines(arrays["items"], counts["items"])),
@@ -201,7 +234,7 @@ def _mapped(entry: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     return arrays, facts
 
 
-_TYPES: dict[str, Any] = {"I64": np.int64, "BOOL": np.bool_, "U8": np.uint8}
+_TYPES: dict[str, Any] = {"I64": np.int64, "U32": np.uint32, "F32": np.float32, "BOOL": np.bool_, "U8": np.uint8}
 
 
 def _sum(arrays: dict[str, np.ndarray]) -> int:

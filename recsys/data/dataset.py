@@ -11,12 +11,15 @@ import numpy as np
 import polars as pl
 
 from recsys import atomic
+from recsys.data.items import catalogue
 from recsys.data.ragged import Ragged, grouped_offsets, offsets_of
 from recsys.data.split import leave_one_out
 from recsys.errors import InputError
 from recsys.models.text import gram_matrix
 
 SPLITS = ("train", "valid", "test")
+CATALOGUE = ("catalogue",)
+"""As a vocabulary: all items that the data set describes or that were clicked in training."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def load(path: Path, vocabulary: tuple[str, ...] = ("train",), min_count: int = 
 
     A data set with a `.request` file brings its own splits. Any other is split leave-one-out: each event is a request
     of its own, ties in time keep the order of the file. The item vocabulary is made of the items with at least
-    `min_count` events in the splits named in `vocabulary`.
+    `min_count` events in the splits named in `vocabulary`; CATALOGUE is made of all items of the `.item` file and of
+    training, however few their events.
 
     Raises:
         InputError: missing folder, file or field; an empty split.
@@ -104,10 +108,7 @@ def load(path: Path, vocabulary: tuple[str, ...] = ("train",), min_count: int = 
     requests = _read_requests(path / f"{stem}.request", _windows(meta)) if official else None
     if requests is not None:
         users = pl.concat([users, requests["user_id"]]).unique().sort()
-    counted = inter.filter(pl.col("split").is_in([SPLITS.index(s) for s in vocabulary])).group_by("item_id").len()
-    items = atomic.Vocabulary.of(counted.filter(pl.col("len") >= min_count)["item_id"])
-    if len(items) == 1:
-        raise InputError(f"{path}: no item has {min_count} clicks in {' + '.join(vocabulary)}; lower min_count.")
+    items = _vocabulary(path, inter, vocabulary, min_count)
     number = pl.DataFrame({"user_id": users, "user": np.arange(len(users))})
     inter = inter.join(number, on="user_id", maintain_order="left").sort("user", "timestamp", maintain_order=True)
     events = Events(
@@ -130,6 +131,16 @@ def load(path: Path, vocabulary: tuple[str, ...] = ("train",), min_count: int = 
         if not (dataset.requests.split == i).any():
             raise InputError(f"{path}: the split {split!r} is empty: no request to predict.")
     return dataset
+
+
+def _vocabulary(path: Path, inter: pl.DataFrame, vocabulary: tuple[str, ...], min_count: int) -> atomic.Vocabulary:
+    if vocabulary == CATALOGUE:
+        return atomic.Vocabulary.of(pl.concat([catalogue(path), inter.filter(pl.col("split") == 0)["item_id"]]))
+    counted = inter.filter(pl.col("split").is_in([SPLITS.index(s) for s in vocabulary])).group_by("item_id").len()
+    items = atomic.Vocabulary.of(counted.filter(pl.col("len") >= min_count)["item_id"])
+    if len(items) == 1:
+        raise InputError(f"{path}: no item has {min_count} clicks in {' + '.join(vocabulary)}; lower min_count.")
+    return items
 
 
 def _read_inter(path: Path) -> pl.DataFrame:
@@ -263,7 +274,7 @@ def read_meta(path: Path) -> dict[str, Any]:
 def fingerprint(path: Path, vocabulary: tuple[str, ...] = ("train",), min_count: int = 1) -> str:
     """Digest of the files of `path` and of the rules by which they are read."""
     digest = hashlib.sha256(repr((vocabulary, min_count, _windows(read_meta(path)))).encode())
-    for suffix in ("inter", "request", "search", "query"):
+    for suffix in ("inter", "request", "search", "query", *(["item"] if vocabulary == CATALOGUE else [])):
         file = path / f"{path.resolve().name}.{suffix}"
         if file.is_file():
             digest.update(suffix.encode())

@@ -8,11 +8,12 @@ import lightning.pytorch as pl
 import numpy as np
 
 from recsys.data.batches import BatchLoader, request_rows, training_rows
-from recsys.data.cache import cached
+from recsys.data.cache import cached, cached_content
 from recsys.data.dataset import Dataset
 from recsys.data.features import ItemColumns
 from recsys.data.histories import Histories, histories
 from recsys.errors import InputError
+from recsys.models.content import Content
 
 
 class SequenceData(pl.LightningDataModule):
@@ -25,9 +26,13 @@ class SequenceData(pl.LightningDataModule):
         eval_batch_size: Requests per evaluation step.
         stride: Distance between the ends of a user's training windows, in items (default: half of max_len). Smaller
             gives every target more history and costs more windows.
-        vocabulary: Splits whose items make up the vocabulary.
+        vocabulary: Splits whose items make up the vocabulary, or `catalogue`: all items of the `.item` file, so that
+            models with content can rank what nobody has clicked yet.
         min_count: Clicks in those splits that an item needs to be in the vocabulary; the others are left out of
-            histories, and count as missed where they were clicked.
+            histories, and count as missed where they were clicked. Of a catalogue, clicks that an item needs for a
+            vector of its own; the others are told by content alone.
+        categories: Token fields of the `.item` file that tell items apart (default: Qilin's taxonomies).
+        vectors: Field of the `.item` file with a vector of each item, which models with content read as it is.
         seed: Seed of the order of training windows.
     """
 
@@ -38,8 +43,10 @@ class SequenceData(pl.LightningDataModule):
         batch_size: int = 128,
         eval_batch_size: int = 512,
         stride: int | None = None,
-        vocabulary: Literal["train", "train+valid"] = "train",
+        vocabulary: Literal["train", "train+valid", "catalogue"] = "train",
         min_count: int = 1,
+        categories: list[str] | None = None,
+        vectors: str | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -53,6 +60,7 @@ class SequenceData(pl.LightningDataModule):
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.stride = stride or max(1, max_len // 2)
         self.vocabulary, self.min_count = tuple(vocabulary.split("+")), min_count
+        self.categories, self.vectors = categories, vectors
         self.times = self.searches = True
         """Whether batches carry them; a model that reads neither is spared the time that it takes to gather them."""
         self._histories: dict[str, Histories] = {}
@@ -63,6 +71,16 @@ class SequenceData(pl.LightningDataModule):
     def dataset(self) -> Dataset:
         """The data set, read on first use, from the cache where it lies there."""
         return cached(self.path, self.vocabulary, self.min_count)
+
+    @cached_property
+    def content(self) -> Content:
+        """What the `.item` file says of the items, read on first use."""
+        return cached_content(self.path, self.dataset.items, self.categories, self.vectors)
+
+    @property
+    def vector_width(self) -> int:
+        """Width of the vectors that came with the items, 0 where none are to be read."""
+        return 0 if self.vectors is None else self.content.vector.shape[1]
 
     @property
     def n_items(self) -> int:

@@ -1,9 +1,24 @@
 """The contract of every loss."""
 
 from abc import ABC, abstractmethod
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ItemTable(Protocol):
+    """A table `[items, dim]` whose rows are made when they are asked for."""
+
+    def __len__(self) -> int:
+        """Number of items, padding included."""
+
+    def __call__(self, item_ids: Tensor | None = None) -> Tensor:
+        """The rows of items of any shape, or all of them."""
+
+
+Table = Tensor | ItemTable
 
 
 class Loss(nn.Module, ABC):
@@ -13,11 +28,12 @@ class Loss(nn.Module, ABC):
     """Whether the table's gradient is a sparse tensor of the rows looked up; without effect where all rows are."""
 
     @abstractmethod
-    def forward(self, vectors: Tensor, table: Tensor, target: Tensor) -> Tensor:
+    def forward(self, vectors: Tensor, table: Table, target: Tensor) -> Tensor:
         """Scalar loss of vectors `[targets, dim]`, table `[items, dim]` (row 0 is padding) and items `[targets]`.
 
         Padding is never a negative, and without any target the loss is 0. Under autocast, products are made of
-        autocast's type, as its own would be; sums are at least float32.
+        autocast's type, as its own would be; sums are at least float32. Of an `ItemTable`, a loss that samples asks for
+        no other rows than it needs.
         """
 
     def prepare(self, popularity: Tensor) -> None:
@@ -30,6 +46,16 @@ class Loss(nn.Module, ABC):
     def describe(self, n_items: int, device: str) -> str:
         """What is computed over a table of `n_items` rows on that type of device, in a few words."""
         return type(self).__name__
+
+
+def look_up(table: Table, item_ids: Tensor, sparse: bool = False) -> Tensor:
+    """Rows of a table, `[*ids, dim]`."""
+    return F.embedding(item_ids, table, sparse=sparse) if isinstance(table, Tensor) else table(item_ids)
+
+
+def whole(table: Table) -> Tensor:
+    """All rows of a table, `[items, dim]`."""
+    return table if isinstance(table, Tensor) else table()
 
 
 def product_type(vectors: Tensor, table: Tensor) -> torch.dtype:

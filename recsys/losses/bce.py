@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recsys.errors import InputError
-from recsys.losses.base import Loss, product_type, sum_type
+from recsys.losses.base import Loss, Table, look_up, product_type, sum_type
 
 
 class BCE(Loss):
@@ -25,7 +25,7 @@ class BCE(Loss):
             raise InputError(f"{type(self).__name__}: negatives {negatives}: draw at least 1 item.")
         self.negatives = negatives
 
-    def forward(self, vectors: Tensor, table: Tensor, target: Tensor) -> Tensor:
+    def forward(self, vectors: Tensor, table: Table, target: Tensor) -> Tensor:
         """As every `Loss`."""
         negative = other_items(target, self.negatives, len(table))
         return binary_cross_entropy(vectors, table, target, negative, self.exponent(len(table)), self.sparse)
@@ -48,11 +48,11 @@ def other_items(target: Tensor, negatives: int, n_items: int) -> Tensor:
 
 
 def binary_cross_entropy(
-    vectors: Tensor, table: Tensor, target: Tensor, negative: Tensor, exponent: float, sparse: bool = False
+    vectors: Tensor, table: Table, target: Tensor, negative: Tensor, exponent: float, sparse: bool = False
 ) -> Tensor:
     """Mean, over targets and their negatives `[targets, negatives]`, of −log σ^exponent(v·e) and −log(1 − σ(v·e))."""
-    dtype = product_type(vectors, table)
-    rows = F.embedding(torch.cat([target[:, None], negative], 1), table, sparse=sparse).to(dtype)
-    scores = (rows @ vectors.to(dtype)[:, :, None]).squeeze(2).to(sum_type(dtype))
+    rows = look_up(table, torch.cat([target[:, None], negative], 1), sparse)
+    dtype = product_type(vectors, rows)
+    scores = (rows.to(dtype) @ vectors.to(dtype)[:, :, None]).squeeze(2).to(sum_type(dtype))
     losses = -exponent * F.logsigmoid(scores[:, 0]) - F.logsigmoid(-scores[:, 1:]).sum(1)
     return losses.sum() / max(losses.numel() * (1 + negative.shape[1]), 1)

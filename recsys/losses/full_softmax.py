@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recsys.losses.base import Loss, product_type, sum_type
+from recsys.losses.base import Loss, Table, product_type, sum_type, whole
 
 _TILE = {"cpu": (256, 1024)}  # 1 MiB of float32, which a core's cache holds from the product to the sum
 _TILE_ELSEWHERE = (4096, 16_384)  # 256 MiB; an accelerator wants few, large tiles
@@ -33,8 +33,9 @@ class FullSoftmax(Loss):
         """As every `Loss`."""
         return True
 
-    def forward(self, vectors: Tensor, table: Tensor, target: Tensor) -> Tensor:
+    def forward(self, vectors: Tensor, table: Table, target: Tensor) -> Tensor:
         """As every `Loss`."""
+        table = whole(table)
         tile = self.tile or _TILE.get(vectors.device.type, _TILE_ELSEWHERE)
         if not len(target):
             return 0.0 * (vectors.sum() + table.sum())

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from recsys.errors import InputError
-from recsys.losses.base import Loss
+from recsys.losses.base import Loss, Table
 from recsys.losses.sampled_softmax import sampled_cross_entropy
 
 
@@ -25,7 +25,7 @@ class InBatchSoftmax(Loss):
         clicks[0] = 0
         self._log_q = (clicks / clicks.sum()).log().float()
 
-    def forward(self, vectors: Tensor, table: Tensor, target: Tensor) -> Tensor:
+    def forward(self, vectors: Tensor, table: Table, target: Tensor) -> Tensor:
         """As every `Loss`."""
         if self._log_q is None:
             raise InputError("InBatchSoftmax: call prepare(popularity) first.")

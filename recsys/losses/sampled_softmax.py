@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recsys.errors import InputError
-from recsys.losses.base import Loss, product_type, sum_type
+from recsys.losses.base import Loss, Table, look_up, product_type, sum_type
 from recsys.losses.full_softmax import FullSoftmax
 
 
@@ -48,13 +48,13 @@ class SampledSoftmax(Loss):
         """As every `Loss`."""
         return self.negatives >= n_items - 1
 
-    def forward(self, vectors: Tensor, table: Tensor, target: Tensor) -> Tensor:
+    def forward(self, vectors: Tensor, table: Table, target: Tensor) -> Tensor:
         """As every `Loss`."""
-        if self.reads_all(len(table), table.device.type):
+        if self.reads_all(len(table), vectors.device.type):
             return self._exact(vectors, table, target)
         negative, q = self.draw(len(table))
-        log_count = (self.negatives * q).log().to(table.device, torch.promote_types(table.dtype, torch.float32))
-        return sampled_cross_entropy(vectors, table, target, negative.to(table.device), log_count, self.sparse)
+        log_count = (self.negatives * q).log().to(vectors.device, torch.promote_types(vectors.dtype, torch.float32))
+        return sampled_cross_entropy(vectors, table, target, negative.to(vectors.device), log_count, self.sparse)
 
     def draw(self, n_items: int) -> tuple[Tensor, Tensor]:
         """Negatives `[negatives]` and the probability that a draw had of being each."""
@@ -69,7 +69,7 @@ class SampledSoftmax(Loss):
 
 
 def sampled_cross_entropy(
-    vectors: Tensor, table: Tensor, target: Tensor, negative: Tensor, log_count: Tensor, sparse: bool = False
+    vectors: Tensor, table: Table, target: Tensor, negative: Tensor, log_count: Tensor, sparse: bool = False
 ) -> Tensor:
     """Mean over targets of −log(exp(v·e_target) / (exp(v·e_target) + Σ_j exp(v·e_j − log_count_j))).
 
@@ -81,11 +81,11 @@ def sampled_cross_entropy(
     A negative that is the target itself is masked for that target. Items that the same user clicked elsewhere are not:
     the full softmax has them among its negatives too.
     """
-    dtype = product_type(vectors, table)
-    exact = sum_type(dtype)
     # One look-up for both, because its gradient is as large as the table
-    rows = F.embedding(torch.cat([target, negative]), table, sparse=sparse).to(dtype)
-    positive, others = rows.split([len(target), len(negative)])
+    rows = look_up(table, torch.cat([target, negative]), sparse)
+    dtype = product_type(vectors, rows)
+    exact = sum_type(dtype)
+    positive, others = rows.to(dtype).split([len(target), len(negative)])
     vectors = vectors.to(dtype)
     score = (vectors.to(exact) * positive).sum(1)
     logits = (vectors @ others.T).to(exact).sub_(log_count)  # in place, for they are many

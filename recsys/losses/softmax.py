@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from recsys.losses.base import Loss
+from recsys.losses.base import Loss, Table
 from recsys.losses.full_softmax import FullSoftmax
 from recsys.losses.sampled_softmax import SampledSoftmax
 
@@ -38,7 +38,7 @@ class Softmax(Loss):
         sampled = f"{self._sampled.negatives:,} negatives a step"
         return f"{SampledSoftmax.__name__}, {sampled}, as {n_items:,} items are more than {limit:,} on {device}"
 
-    def forward(self, vectors: Tensor, table: Tensor, target: Tensor) -> Tensor:
+    def forward(self, vectors: Tensor, table: Table, target: Tensor) -> Tensor:
         """As every `Loss`."""
         loss: Loss = self._exact if len(table) <= self._limit(vectors.device.type) else self._sampled
         return loss(vectors, table, target)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from recsys.errors import InputError
 from recsys.models.batch import Batch
+from recsys.models.content import ItemEmbedding, LazyTable
 
 
 class Model(nn.Module, ABC):
@@ -44,11 +45,26 @@ class Model(nn.Module, ABC):
         None when `encode` gives the scores.
         """
 
+    @property
+    def described(self) -> ItemEmbedding | None:
+        """What tells items by their content too; None where the model knows them by their ids alone."""
+        embedding = getattr(self, "item_embedding", None)
+        return embedding if isinstance(embedding, ItemEmbedding) else None
+
+    def item_parts(self, item_ids: Tensor) -> dict[str, Tensor]:
+        """What `item_vectors` are the sum of: "id", and "content" where it is read; nothing where there are none."""
+        vectors = self.item_vectors(item_ids)
+        if vectors is None or self.described is None:
+            return {} if vectors is None else {"id": vectors}
+        content = self.described.content_rows(item_ids)
+        content = nn.functional.pad(content, (0, vectors.shape[1] - content.shape[1]))
+        return {"id": vectors - content, "content": content}
+
     def own_loss(self, batch: Batch) -> Tensor | None:
         """The loss of a model that brings its own; None where any loss can be put upon `training_points`."""
         return None
 
-    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor | LazyTable, Tensor]:
         """What a loss is given: vectors `[targets, dim]`, all item vectors `[items, dim]`, and the items `[targets]`.
 
         By default every target of every point of the history in one pass (SASRec, section III-E). A model that reads

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from recsys.models.base import ItemSpace, Model, recbole_class, recbole_config
 from recsys.models.batch import Batch, point_rows
-from recsys.models.tied import look_up
+from recsys.models.content import ItemEmbedding, LazyTable, table_of, tied
 
 _BERT4Rec: Any = recbole_class("BERT4Rec")
 
@@ -31,6 +31,9 @@ class BERT4Rec(_BERT4Rec, Model):
         last_ratio: Share of training histories in which the last item alone is masked (section 3.6, "fine-tuning").
         initializer_range: Standard deviation of initial weights. At 0.02, the paper's, a narrow network starts with
             its attention all but silent, and on little data stays at popularity for long; `dim ** -0.5` wakes it.
+        content: Add to each item's own vector that of its title and categories (`recsys.models.content`).
+        buckets: Rows of the table that character n-grams are hashed into.
+        vector_width: Width of the vectors that came with the items.
     """
 
     item_embedding: nn.Embedding
@@ -58,11 +61,16 @@ class BERT4Rec(_BERT4Rec, Model):
         mask_ratio: float = 0.2,
         last_ratio: float = 0.1,
         initializer_range: float = 0.02,
+        content: bool = False,
+        buckets: int = 65536,
+        vector_width: int = 0,
     ) -> None:
         settings = {"mask_ratio": mask_ratio, "initializer_range": initializer_range}
         config = recbole_config(max_len, dim, layers, heads, inner_dim, dropout, **settings)
         super().__init__(config, ItemSpace(n_items))
         self.last_ratio = last_ratio
+        if content:
+            self.item_embedding = ItemEmbedding(self.item_embedding, buckets, vector_width)
         self.hyperparameters = {
             "n_items": n_items,
             "max_len": max_len,
@@ -74,6 +82,7 @@ class BERT4Rec(_BERT4Rec, Model):
             "mask_ratio": mask_ratio,
             "last_ratio": last_ratio,
             "initializer_range": initializer_range,
+            **({"content": True, "buckets": buckets, "vector_width": vector_width} if content else {}),
         }
 
     def encode(self, batch: Batch) -> Tensor:
@@ -85,18 +94,20 @@ class BERT4Rec(_BERT4Rec, Model):
 
     def item_vectors(self, item_ids: Tensor | None = None) -> Tensor:
         """Item embeddings with the output bias as last column: `[items, dim + 1]`."""
-        if item_ids is None:
-            return self._with_bias(self.item_embedding.weight)
-        return torch.cat([self.item_embedding(item_ids), self.output_bias[item_ids, None]], dim=-1)
+        rows = table_of(self.item_embedding) if item_ids is None else self.item_embedding(item_ids)
+        return self._with_bias(rows, item_ids)
 
-    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor | LazyTable, Tensor]:
         """The masked positions of whole training histories and the items that belong there (section 3.6)."""
         count = (batch.item > 0).sum(1)
         item, count = self._append(batch.item, count, batch.next_item)
         masked = self._draw_mask(item, count)
         shown = torch.where(masked, self.mask_token, item)
-        x, table = look_up(self.item_embedding.weight, shown)
-        return self._with_one(self.hidden(x, shown)[masked]), self._with_bias(table), item[masked]
+        x, rows = tied(self.item_embedding, shown)
+        vectors, target = self._with_one(self.hidden(x, shown)[masked]), item[masked]
+        if isinstance(rows, Tensor):
+            return vectors, self._with_bias(rows), target
+        return vectors, LazyTable(lambda ids: self._with_bias(rows(ids), ids), self.n_items), target
 
     def hidden(self, x: Tensor, item: Tensor) -> Tensor:
         """States `[rows, length, dim]` of the items' embeddings of the same shape: RecBole's `forward` behind them."""
@@ -106,9 +117,14 @@ class BERT4Rec(_BERT4Rec, Model):
         vectors: Tensor = self.output_ln(self.output_gelu(self.output_ffn(x)))
         return vectors
 
-    def _with_bias(self, table: Tensor) -> Tensor:
-        """The rows of items, which the mask's row follows, and their biases."""
-        return torch.cat([table[: self.n_items], self.output_bias[:, None]], dim=-1)
+    def _with_bias(self, rows: Tensor, item_ids: Tensor | None = None) -> Tensor:
+        """The rows of items, or of all of them and the mask behind, and their biases."""
+        bias: Tensor = self.output_bias
+        if self.described is not None:  # a bias is as much of an id as its vector
+            bias = bias * self.described.has_id[: self.n_items]
+        if item_ids is not None:
+            return torch.cat([rows, bias[item_ids, None]], dim=-1)
+        return torch.cat([rows[: self.n_items], bias[:, None]], dim=-1)
 
     def _append(self, item: Tensor, count: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         """Put `last` behind each history; where there is no room left, and only there, the oldest item goes."""

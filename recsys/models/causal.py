@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from recsys.errors import InputError
 from recsys.models.base import Model
 from recsys.models.batch import Batch
+from recsys.models.content import LazyTable
 from recsys.models.tied import look_up
 
 
@@ -63,7 +64,7 @@ class CausalModel(Model):
         """Hidden state at each point's position: `[points, dim]`."""
         return self.states(self.item_embedding(batch.item), batch)
 
-    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor | LazyTable, Tensor]:
         """As every model; a table that is tied has one gradient."""
         if self.output_embedding is not None:
             return super().training_points(batch)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from recsys.models.base import ItemSpace, Model, recbole_class, recbole_config
 from recsys.models.batch import Batch
-from recsys.models.tied import look_up
+from recsys.models.content import ItemEmbedding, LazyTable, table_of, tied
 
 _SASRec: Any = recbole_class("SASRec")
 
@@ -23,6 +23,9 @@ class SASRec(_SASRec, Model):
         heads: Attention heads per layer.
         inner_dim: Width of the feed-forward layers.
         dropout: Dropout of embeddings, hidden states and attention.
+        content: Add to each item's own vector that of its title and categories (`recsys.models.content`).
+        buckets: Rows of the table that character n-grams are hashed into.
+        vector_width: Width of the vectors that came with the items.
     """
 
     item_embedding: nn.Embedding
@@ -40,9 +43,14 @@ class SASRec(_SASRec, Model):
         heads: int = 2,
         inner_dim: int = 256,
         dropout: float = 0.2,
+        content: bool = False,
+        buckets: int = 65536,
+        vector_width: int = 0,
     ) -> None:
         config = recbole_config(max_len, dim, layers, heads, inner_dim, dropout)
         super().__init__(config, ItemSpace(n_items))
+        if content:
+            self.item_embedding = ItemEmbedding(self.item_embedding, buckets, vector_width)
         self.hyperparameters = {
             "n_items": n_items,
             "max_len": max_len,
@@ -51,15 +59,16 @@ class SASRec(_SASRec, Model):
             "heads": heads,
             "inner_dim": inner_dim,
             "dropout": dropout,
+            **({"content": True, "buckets": buckets, "vector_width": vector_width} if content else {}),
         }
 
     def encode(self, batch: Batch) -> Tensor:
         """Hidden state at each point's position: `[points, dim]`."""
         return self.states(self.item_vectors(batch.item), batch)
 
-    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor | LazyTable, Tensor]:
         """As every model; the table has one gradient."""
-        x, table = look_up(self.item_vectors(), batch.item)
+        x, table = tied(self.item_embedding, batch.item)
         return self.states(x, batch)[batch.target_point], table, batch.target_item
 
     def states(self, x: Tensor, batch: Batch) -> Tensor:
@@ -80,4 +89,4 @@ class SASRec(_SASRec, Model):
 
     def item_vectors(self, item_ids: Tensor | None = None) -> Tensor:
         """The item embeddings: SASRec shares its input and output table (section III-C)."""
-        return self.item_embedding.weight if item_ids is None else self.item_embedding(item_ids)
+        return table_of(self.item_embedding) if item_ids is None else self.item_embedding(item_ids)

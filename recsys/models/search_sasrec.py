@@ -5,6 +5,7 @@ it forward (the injection of Query-SeqRec's "early query", CIKM 2022, with a str
 search the scores are SASRec's, to the bit.
 """
 
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -28,7 +29,11 @@ class SearchSASRec(SASRec):
         heads: Attention heads per layer.
         inner_dim: Width of the feed-forward layers.
         dropout: Dropout of embeddings, hidden states and attention.
-        buckets: Rows of the table that the character n-grams of queries are hashed into.
+        content: Add to each item's own vector that of its title and categories; queries then go through the encoder of
+            titles, or through a copy of their own where `share_text` is false.
+        buckets: Rows of the table that character n-grams are hashed into.
+        vector_width: Width of the vectors that came with the items.
+        share_text: With content, one encoder for queries and titles.
     """
 
     uses_searches = True
@@ -42,11 +47,16 @@ class SearchSASRec(SASRec):
         heads: int = 2,
         inner_dim: int = 256,
         dropout: float = 0.2,
+        content: bool = False,
         buckets: int = 65536,
+        vector_width: int = 0,
+        share_text: bool = True,
     ) -> None:
-        super().__init__(n_items, max_len, dim, layers, heads, inner_dim, dropout)
+        super().__init__(n_items, max_len, dim, layers, heads, inner_dim, dropout, content, buckets, vector_width)
         self.hyperparameters = {**self.hyperparameters, "buckets": buckets}
-        self.query_text = TextEncoder(dim, buckets)
+        if content:
+            self.hyperparameters["share_text"] = share_text
+        self.query_text: TextEncoder | None = None if content and share_text else TextEncoder(dim, buckets)
         self.query_type = nn.Embedding(QUERY_TYPES, dim)
         nn.init.normal_(self.query_type.weight, std=0.02)
         self.query_norm = nn.LayerNorm(dim)  # a query weighs as much as another, whatever its length
@@ -57,13 +67,21 @@ class SearchSASRec(SASRec):
         x = x + self.query_scale * self._pending(batch)
         return self.hidden(x)[batch.point_row, batch.point_position]
 
+    @property
+    def text(self) -> TextEncoder:
+        """The encoder of queries: their own, or that of titles."""
+        if self.query_text is not None:
+            return self.query_text
+        assert self.described is not None
+        return self.described.text
+
     def backbone(self) -> list[nn.Parameter]:
         """The parameters of the SASRec inside."""
         return [parameter for name, parameter in self.named_parameters() if not name.startswith("query_")]
 
     def _pending(self, batch: Batch) -> Tensor:
         """Mean of the search tokens that stand at each position: `[rows, length, dim]`."""
-        token = self.query_norm(self.query_text(batch.search_gram) + self.query_type(batch.search_type))
+        token = self.query_norm(self.text(batch.search_gram) + self.query_type(batch.search_type))
         rows, length = batch.item.shape
         place = batch.search_row * length + batch.search_position
         total = token.new_zeros(rows * length, token.shape[1]).index_add(0, place, token)
@@ -75,3 +93,11 @@ class SearchSASRec(SASRec):
         missing, unexpected = self.load_state_dict(state, strict=False)
         if unexpected or any(not name.startswith("query_") for name in missing):
             raise ValueError(f"not the weights of this SASRec: missing {missing}, unexpected {unexpected}")
+        if self.described is not None and self.query_text is not None:  # queries begin in the language of titles
+            self.query_text.load_state_dict(self.described.text.state_dict())
+
+    def part_text(self) -> None:
+        """Give queries a copy of the titles' encoder, which learns when the backbone is frozen."""
+        if self.query_text is None:
+            self.query_text = deepcopy(self.text)
+            self.hyperparameters["share_text"] = False

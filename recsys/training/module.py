@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch.plugins.precision import MixedPrecision
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from recsys import checkpoints
 from recsys.data import SequenceData
@@ -91,6 +92,8 @@ class SequentialRecommender(pl.LightningModule):
         self.cutoffs, self.exclude_seen, self.k = tuple(sorted(cutoffs)), exclude_seen, k
         self.average, self.candidates, self.slices = average, candidates, slices
         self.warm_start, self.freeze_backbone = warm_start, freeze_backbone
+        if isinstance(network, SearchSASRec) and warm_start is not None and freeze_backbone:
+            network.part_text()  # what is frozen cannot learn to read queries
         self.scores: dict[str, float] = {}
         """Means of the last validation or test, by metric."""
 
@@ -102,7 +105,7 @@ class SequentialRecommender(pl.LightningModule):
         return data
 
     def setup(self, stage: str) -> None:
-        """Tell the data what is read and the loss what it may know, and grow from the warm start, before all steps."""
+        """Tell data, model and loss what they are to know, and grow from the warm start, before all steps."""
         self.data.times, self.data.searches = self.network.uses_times, self.network.uses_searches
         measured = [f"val/{metric}@{k}" for metric in METRICS for k in self.cutoffs]
         for stopping in self.trainer.early_stopping_callbacks if stage == "fit" else ():
@@ -111,6 +114,10 @@ class SequentialRecommender(pl.LightningModule):
                     f"--early_stopping.monitor {stopping.monitor}: validation does not measure it with --model.cutoffs "
                     f"{list(self.cutoffs)}.{did_you_mean(stopping.monitor, measured)}"
                 )
+        if stage == "fit" and self.network.described is not None:
+            self.network.described.describe(self.data.content, self.data.popularity() >= self.data.min_count)
+            known = [name for name, _ in self.named_buffers() if name.startswith("network.item_embedding.")]
+            DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, known)  # all have read the same
         if stage == "fit" and self.warm_start is not None:
             grow(self.network, Path(self.warm_start), self.data.dataset.items.sha256, self.freeze_backbone)
         if stage == "fit" and not isinstance(self.network, RecBole):

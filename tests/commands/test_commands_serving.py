@@ -1,5 +1,6 @@
 """`recsys recommend`, `models`, `convert` and `synthesize`, as typed."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,35 @@ def test_recommend_prints_k_items_that_were_not_seen(plain: str, capsys: pytest.
 def test_recommend_may_repeat_what_was_seen(plain: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recommend", "--checkpoint", plain, "--history", "n1", "--k", "99", "--exclude_seen", "false"]) == 0
     assert set(ranked(capsys.readouterr().out)) == set(TOKENS)
+
+
+def test_recommend_explains_in_a_table_and_in_json(runs: Path, plain: str, capsys: pytest.CaptureFixture[str]) -> None:
+    search = str(runs / "search" / "20260101-000000" / "checkpoint")
+    asked = [
+        "recommend",
+        "--checkpoint",
+        search,
+        "--history",
+        "n1,n2",
+        "--k",
+        "3",
+        "--explain",
+        "--query",
+        "red",
+        "hat",
+    ]
+    assert main([*asked, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [row["rank"] for row in shown] == [1, 2, 3]
+    for row in shown:
+        assert row["history"] + row["searches"] == pytest.approx(row["score"], abs=1e-5)
+        assert [query for query, _ in row["queries"]] == ["red", "hat"]
+    assert main(asked) == 0
+    table = capsys.readouterr().out
+    assert all(name in table for name in ("history", "searches", "'red'", "'hat'", "id"))
+    assert ranked(table) == [row["item_id"] for row in shown]
+    assert main(["recommend", "--checkpoint", plain, "--history", "n1", "--explain"]) == 0
+    assert capsys.readouterr().err == "SASRec reads no searches: scores owe nothing to them.\n"
 
 
 def test_recommend_drops_unknown_ids_and_names_them(plain: str, capsys: pytest.CaptureFixture[str]) -> None:

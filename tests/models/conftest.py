@@ -3,8 +3,8 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 
-from recsys.models import Batch, Model, SearchSASRec
-from recsys.models.text import gram_matrix
+from recsys.models import Batch, Model
+from recsys.models.text import TextEncoder, gram_matrix
 
 Search = tuple[int, int, int, str]
 """Row, position, type, text."""
@@ -58,8 +58,9 @@ def trained() -> Callable[..., Model]:
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.2)
-            if isinstance(network, SearchSASRec):
-                network.query_text.gram_embedding.weight[0] = 0  # padding: no training moves it
+            for module in network.modules():
+                if isinstance(module, TextEncoder):
+                    module.gram_embedding.weight[0] = 0  # padding: no training moves it
         return network.eval()
 
     return make

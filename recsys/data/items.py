@@ -1,0 +1,120 @@
+"""What the `.item` file of a data set says of its items: titles and categories as hashes, vectors as they are."""
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from recsys import atomic
+from recsys.data.ragged import ranges
+from recsys.errors import InputError
+from recsys.models.content import Content
+from recsys.models.text import gram_matrix
+
+_CHUNK = 100_000  # titles hashed at once
+TAXONOMIES = ("taxonomy1", "taxonomy2", "taxonomy3")
+
+
+def item_file(path: Path) -> Path:
+    """The `.item` file of the data set folder `path`."""
+    return path / f"{path.resolve().name}.item"
+
+
+def catalogue(path: Path) -> pl.Series:
+    """The ids of all items that the data set describes."""
+    return atomic.read(item_file(path), ["item_id"])["item_id"]
+
+
+def read_content(
+    path: Path, items: atomic.Vocabulary, categories: Sequence[str] | None = None, vectors: str | None = None
+) -> Content:
+    """What is known of the items of a vocabulary; of one that the file does not name, nothing.
+
+    Titles are the field whose name ends in "title", without its white space. Categories are the token fields named, by
+    default Qilin's taxonomies where there are any; each counts by field and value. `vectors` is a field of vectors.
+
+    Raises:
+        InputError: no `.item` file, no such field, nothing to tell items by, an item described twice, vectors that
+            differ in length.
+    """
+    file = item_file(path)
+    header = atomic.read_header(file)
+    titles = [name for name in header if name.endswith("title")][:1]
+    named = [name for name in TAXONOMIES if name in header] if categories is None else list(categories)
+    if not titles and not named and vectors is None:
+        raise InputError(f"{file}: no field whose name ends in 'title', and no --data.categories: nothing known.")
+    frame = atomic.read(file, ["item_id", *titles, *named, *([vectors] if vectors else [])])
+    number = items.encode(frame["item_id"])
+    frame, number = frame.filter(number > 0), number[number > 0]
+    if len(np.unique(number)) < len(number):
+        raise InputError(f"{file}: item {frame.filter(frame['item_id'].is_duplicated())['item_id'][0]!r} occurs twice.")
+    return Content(
+        gram=_arranged(_grams(frame[titles[0]] if titles else None, len(frame)), number, len(items)),
+        category=_arranged(_categories(file, frame, named), number, len(items)),
+        vector=_arranged(_given_vectors(file, frame, vectors), number, len(items)),
+    )
+
+
+def _arranged(rows: np.ndarray, number: np.ndarray, n_items: int) -> np.ndarray:
+    """Each row at the number of its item, zeros elsewhere."""
+    arranged = np.zeros_like(rows, shape=(n_items, rows.shape[1]))
+    arranged[number] = rows
+    return arranged
+
+
+def _grams(title: pl.Series | None, n_rows: int) -> np.ndarray:
+    if title is None:
+        return np.zeros((n_rows, 0), np.uint32)
+    text = title.list.join("") if title.dtype == pl.List(pl.String) else title
+    parts = [gram_matrix(text[start : start + _CHUNK].to_list()) for start in range(0, n_rows, _CHUNK)]
+    matrix = np.zeros((n_rows, max((part.shape[1] for part in parts), default=0)), np.uint32)
+    for i, part in enumerate(parts):
+        matrix[i * _CHUNK : i * _CHUNK + len(part), : part.shape[1]] = part
+    return matrix
+
+
+def _categories(file: Path, frame: pl.DataFrame, names: Sequence[str]) -> np.ndarray:
+    """`[rows, categories]` uint32, what a row has of them first."""
+    rows, hashes = [np.zeros(0, np.int64)], [np.zeros(0, np.uint32)]
+    for field in frame.select(names):
+        if field.dtype not in (pl.String, pl.List(pl.String)):
+            raise InputError(f"{file}: --data.categories names {field.name!r}, which holds numbers, no tokens.")
+        value = pl.DataFrame({"row": np.arange(len(field)), "value": field})
+        if field.dtype != pl.String:
+            value = value.explode("value", empty_as_null=True).fill_null("")
+        value = value.filter(pl.col("value") != "")
+        distinct = value["value"].unique().to_list()
+        code = {each: _hash(f"{field.name}={each}") for each in distinct}
+        rows.append(value["row"].to_numpy())
+        hashes.append(value["value"].replace_strict(code, return_dtype=pl.UInt32).to_numpy())
+    row = np.concatenate(rows)
+    order = np.argsort(row, kind="stable")
+    lengths = np.bincount(row, minlength=len(frame))
+    place, _ = ranges(np.zeros_like(lengths), lengths)
+    matrix = np.zeros((len(frame), int(lengths.max(initial=0))), np.uint32)
+    matrix[row[order], place] = np.concatenate(hashes)[order]
+    return matrix
+
+
+def _hash(text: str) -> int:
+    return 1 + zlib.crc32(text.encode()) % 0xFFFFFFFF
+
+
+def _given_vectors(file: Path, frame: pl.DataFrame, name: str | None) -> np.ndarray:
+    """`[rows, width]` float32; zeros where there is no vector."""
+    if name is None:
+        return np.zeros((len(frame), 0), np.float32)
+    field = frame[name]
+    if field.dtype != pl.List(pl.Float64):
+        raise InputError(f"{file}: --data.vectors names {name!r}, which is no float_seq.")
+    lengths = field.list.len().to_numpy()
+    width = int(lengths.max(initial=0))
+    if not np.isin(lengths, (0, width)).all():
+        short = int(np.argmax((lengths > 0) & (lengths < width)))
+        item = frame["item_id"][short]
+        raise InputError(f"{file}: field {name!r} of item {item!r} has {lengths[short]} numbers, of others {width}.")
+    vectors = np.zeros((len(field), width), np.float32)
+    vectors[lengths > 0] = field.filter(lengths > 0).explode(empty_as_null=False).to_numpy().reshape(-1, width)
+    return vectors
