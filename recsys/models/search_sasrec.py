@@ -54,8 +54,7 @@ class SearchSASRec(SASRec):
 
     def states(self, x: Tensor, batch: Batch) -> Tensor:
         """Hidden state at each point's position, `[points, dim]`, with the searches that the point may see."""
-        if len(batch.search_row):
-            x = x + self.query_scale * self._pending(batch)
+        x = x + self.query_scale * self._pending(batch)
         return self.hidden(x)[batch.point_row, batch.point_position]
 
     def backbone(self) -> list[nn.Parameter]:
