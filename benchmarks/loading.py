@@ -48,11 +48,13 @@ def opening(path: Path) -> Iterator[tuple[str, float]]:
 
 def feeding(path: Path, max_len: int) -> Iterator[tuple[str, float]]:
     data = SequenceData(str(path), max_len=max_len, batch_size=128, eval_batch_size=512)
-    for name, loader in (("train, 128", data.train_dataloader()), ("test, 512", data.test_dataloader())):
-        deque(loader, maxlen=0)  # the first round makes what the later ones use
-        rounds = max(5, 1000 // len(loader))
-        spent = cpu_ms(lambda loader=loader: deque(loader, maxlen=0), rounds)
-        yield f"{name} x {max_len}: a batch, ms", spent / len(loader)
+    for read, asked in (("items", False), ("items, times and searches", True)):
+        data.times = data.searches = asked
+        for name, loader in (("train, 128", data.train_dataloader()), ("test, 512", data.test_dataloader())):
+            deque(loader, maxlen=0)  # the first round makes what the later ones use
+            rounds = max(5, 1000 // len(loader))
+            spent = cpu_ms(lambda loader=loader: deque(loader, maxlen=0), rounds)
+            yield f"{name} x {max_len}: a batch of {read}, ms", spent / len(loader)
     yield f"train, 128 x {max_len}: padding", padding(data.train_dataloader())
 
 
@@ -84,6 +86,6 @@ if __name__ == "__main__":
     for folder in args.data or made(args.work, args.scale):
         for what, value in (*opening(folder), *feeding(folder, 50), *feeding(folder, 20)):
             rows.append({"data": folder.resolve().name, "what": what, "value": round(value, 3)})
-            print(f"{rows[-1]['data']:20} {what:42} {value:10.3f}", flush=True)
+            print(f"{rows[-1]['data']:20} {what:60} {value:10.3f}", flush=True)
     with atomic_file(args.results) as file:
         pl.DataFrame(rows).write_csv(file)

@@ -70,8 +70,16 @@ def _rank(histories: Histories, user: np.ndarray, visible: np.ndarray) -> np.nda
     return np.searchsorted(histories.user * size + histories.visible, user * size + visible, side="left")
 
 
-def assemble(dataset: Dataset, histories: Histories, rows: Rows, chosen: np.ndarray, training: bool) -> Batch:
-    """The batch of the rows `chosen`.
+def assemble(
+    dataset: Dataset,
+    histories: Histories,
+    rows: Rows,
+    chosen: np.ndarray,
+    training: bool,
+    times: bool = True,
+    searches: bool = True,
+) -> Batch:
+    """The batch of the rows `chosen`, with its times and searches where they are asked for.
 
     When `training`, searches stand where the earliest point that may see them is, and the targets and the item behind
     each row are given. Otherwise every row has one point, and its searches are those before the point's own request.
@@ -81,49 +89,50 @@ def assemble(dataset: Dataset, histories: Histories, rows: Rows, chosen: np.ndar
     n_rows = len(chosen)
     index = histories.item.offsets[user][:, None] + start[:, None] + np.arange(length)
     inside = np.arange(length) < (end - start)[:, None]
-    item, timestamp, request_timestamp = (
-        values.take(index, mode="clip") * inside if inside.any() else 0 * index
-        for values in (histories.item.values, histories.timestamp, histories.request_timestamp)
-    )
+    grid = {"item": histories.item.values}
+    if times:
+        grid |= {"timestamp": histories.timestamp, "request_timestamp": histories.request_timestamp}
+    for name, values in grid.items():
+        grid[name] = values.take(index, mode="clip") * inside if inside.any() else 0 * index
 
     point = rows.point.take(chosen)
-    point_row = np.repeat(np.arange(n_rows), point.lengths)
+    point_row = point.group
     position = histories.visible[point.values] - 1 - start[point_row]
     if training and (position < 0).any():
         padding = np.zeros((1, length), np.int64)
-        item, timestamp, request_timestamp = (
-            np.concatenate([values, padding]) for values in (item, timestamp, request_timestamp)
-        )
+        grid = {name: np.concatenate([values, padding]) for name, values in grid.items()}
         point_row = np.where(position < 0, n_rows, point_row)
     position = np.maximum(position, 0)
     request = histories.request[point.values]
-    if not training:  # of several requests that see the same, the first made the history's; now each is answered alone
+    if (
+        times and not training
+    ):  # of several requests that see the same, the first made the history's; now each is answered alone
         own = np.where(histories.visible[point.values] > 0, dataset.requests.timestamp[request], 0)
-        request_timestamp[point_row, position] = own
-    target = dataset.requests.target.take(request) if training else Ragged(np.zeros(1, np.int64), np.zeros(0, np.int64))
-    in_vocabulary = target.values > 0
-    search_row, search_position, search = (
-        _training_searches(histories, rows, chosen)
-        if training
-        else _request_searches(dataset, histories, user, start, end, request)
-    )
-    source = dataset.searches
-    made = np.zeros(0, np.int64) if source is None else source.timestamp[search]
+        grid["request_timestamp"][point_row, position] = own
+    target_point = target_item = search_row = search_position = search = np.zeros(0, np.int64)
+    if training:
+        target_point, target_item = _targets(histories, rows, chosen, point)
+    source = dataset.searches if searches else None
+    if source is not None:
+        search_row, search_position, search = (
+            _training_searches(histories, rows, chosen)
+            if training
+            else _request_searches(dataset, histories, user, start, end, request)
+        )
+    made = search if source is None else source.timestamp[search]
     if not training:  # where no item tells when the user came back, time counts from the request
         made = made - np.where(end > start, 0, dataset.requests.timestamp[request])[search_row]
     return Batch(
         **{
             name: torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64))
             for name, values in {
-                "item": item,
-                "timestamp": timestamp,
-                "request_timestamp": request_timestamp,
-                "next_item": _next_items(histories, user, end, len(item)) if training else np.zeros(len(item)),
+                **grid,
+                "next_item": _next_items(histories, user, end, len(grid["item"])) if training else np.zeros(n_rows),
                 "point_row": point_row,
                 "point_position": position,
                 "request": request,
-                "target_point": np.repeat(np.arange(len(request)), target.lengths if training else 0)[in_vocabulary],
-                "target_item": target.values[in_vocabulary],
+                "target_point": target_point,
+                "target_item": target_item,
                 "search_row": search_row,
                 "search_position": search_position,
                 "search_timestamp": made,
@@ -133,6 +142,17 @@ def assemble(dataset: Dataset, histories: Histories, rows: Rows, chosen: np.ndar
             }.items()
         }
     )
+
+
+def _targets(histories: Histories, rows: Rows, chosen: np.ndarray, point: Ragged) -> tuple[np.ndarray, np.ndarray]:
+    """Point, numbered within the batch, and item of each target.
+
+    In training, rows hold all points in their order: what a row asks for lies in one piece.
+    """
+    first, end = (rows.point.offsets[chosen + edge] for edge in (0, 1))
+    index, _ = ranges(histories.target.offsets[first], histories.target.offsets[end])
+    each = histories.target.offsets[point.values + 1] - histories.target.offsets[point.values]
+    return np.arange(len(each)).repeat(each), histories.target.values.take(index)
 
 
 def _next_items(histories: Histories, user: np.ndarray, end: np.ndarray, n_rows: int) -> np.ndarray:
@@ -194,6 +214,8 @@ class BatchLoader:
     rank: int = 0
     world: int = 1
     epoch: int = 0
+    times: bool = True
+    searches: bool = True
     seconds: float = 0.0
     """Time that making batches has taken since the beginning."""
 
@@ -239,7 +261,7 @@ class BatchLoader:
         for i in range(self._begin(), len(self)):
             started = perf_counter()
             chosen = share[i * self.batch_size : (i + 1) * self.batch_size]
-            batch = assemble(self.dataset, self.histories, self.rows, chosen, self.training)
+            batch = assemble(self.dataset, self.histories, self.rows, chosen, self.training, self.times, self.searches)
             self.seconds += perf_counter() - started
             self._given = i + 1
             yield batch

@@ -100,7 +100,7 @@ def cached(path: Path, vocabulary: tuple[str, ...] = ("train",), min_count: int 
 
 
 def cached_content(
-    path: Path, items: atomic.Vocabulary, categories: Sequence[str] | None = None, features: str | None = None
+    path: Path, items: atomic.Vocabulary, categories: Sequence[str] | None = None, vectors: str | None = None
 ) -> Content:
     """The same as `read_content`, out of the cache where it lies there already.
 
@@ -109,12 +109,12 @@ def cached_content(
     """
     folder, file = cache_folder(), item_file(path)
     if folder is None or not file.is_file():
-        return read_content(path, items, categories, features)
-    key = repr((sha256(file), items.sha256, categories, features))
+        return read_content(path, items, categories, vectors)
+    key = repr((sha256(file), items.sha256, categories, vectors))
     entry = folder / f"{hashlib.sha256(key.encode()).hexdigest()}-{_code()}.safetensors"
     found = _read(entry)
     if found is None:
-        content = read_content(path, items, categories, features)
+        content = read_content(path, items, categories, vectors)
         _keep({name: np.ascontiguousarray(value) for name, value in vars(content).items()}, {}, entry)
         return content
     return Content(**found[0])

@@ -50,6 +50,8 @@ class Requests:
     """Exposed items per request."""
     clicked: np.ndarray | None
     """`[candidates]` bool."""
+    position: np.ndarray | None = None
+    """`[candidates]` where on the user's screen each was exposed, from 1 on, where that is known."""
     delivered: Ragged | None = None
     """Items of the window delivered with each request, oldest first, where that and no other history is to be used."""
 
@@ -169,7 +171,11 @@ def _split_number(path: Path, split: pl.Series) -> pl.Series:
 
 def _read_requests(path: Path, windows: bool) -> pl.DataFrame:
     columns = ["request_id", "user_id", "timestamp", "split", "exposed", "clicked"]
-    frame = atomic.read(path, [*columns, "history"] if windows else columns)
+    columns += [name for name in ("position",) if name in atomic.read_header(path)] + ["history"] * windows
+    frame = atomic.read(path, columns)
+    if "position" in frame.columns and (frame["position"].list.len() != frame["exposed"].list.len()).any():
+        line = int((frame["position"].list.len() != frame["exposed"].list.len()).arg_max() or 0) + 2
+        raise InputError(f"{path}: line {line} has another number of positions than of exposed items.")
     return frame.with_columns(_seconds(path, frame, "timestamp"), _split_number(path, frame["split"]))
 
 
@@ -189,8 +195,13 @@ def _from_file(frame: pl.DataFrame, number: pl.DataFrame, items: atomic.Vocabula
         target=Ragged(offsets_of(frame["clicked"].list.len().to_numpy()), items.encode(clicks["item_id"])),
         candidate=Ragged(offsets_of(frame["exposed"].list.len().to_numpy()), items.encode(pairs["item_id"])),
         clicked=hit.fill_null(False).to_numpy(),
+        position=_positions(frame) if "position" in frame.columns else None,
         delivered=_delivered(frame, items) if "history" in frame.columns else None,
     )
+
+
+def _positions(frame: pl.DataFrame) -> np.ndarray:
+    return frame["position"].explode(empty_as_null=False).cast(pl.Int64).to_numpy()
 
 
 def _delivered(frame: pl.DataFrame, items: atomic.Vocabulary) -> Ragged:

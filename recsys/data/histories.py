@@ -25,6 +25,8 @@ class Histories:
     """`[points]` a point sees its user's first `visible` items: those clicked strictly before the request began."""
     request: np.ndarray
     """`[points]` index among the data set's requests."""
+    target: Ragged
+    """The items in the vocabulary that each point's request led to: what training asks for."""
     wanted: np.ndarray
     """`[points]` bool: points of the split itself; the others are earlier requests, which tell where searches stand."""
     search_user: np.ndarray
@@ -92,6 +94,7 @@ def histories(dataset: Dataset, split: str, margin: int = 0) -> Histories:
         user=user,
         visible=visible,
         request=request,
+        target=_in_vocabulary(requests.target.take(request)),
         wanted=requests.split[request] == stage,
         search_user=search_user,
         search_timestamp=search_timestamp,
@@ -111,7 +114,8 @@ def _delivered(dataset: Dataset, delivered: Ragged, stage: int, margin: int) -> 
     requests, searches = dataset.requests, dataset.searches
     request = np.flatnonzero(requests.split == stage)
     window = delivered.take(request)
-    item = _followed(window, requests.target.take(request)) if SPLITS[stage] == "train" else window
+    target = _in_vocabulary(requests.target.take(request))
+    item = _followed(window, target) if SPLITS[stage] == "train" else window
     point, empty = np.arange(len(request)), np.zeros(0, np.int64)
     began = np.repeat(requests.timestamp[request], item.lengths)
     search, searcher = empty, empty
@@ -129,6 +133,7 @@ def _delivered(dataset: Dataset, delivered: Ragged, stage: int, margin: int) -> 
         user=point,
         visible=window.lengths,
         request=request,
+        target=target,
         wanted=np.ones(len(request), bool),
         search_user=searcher,
         search_timestamp=searches.timestamp[search] if searches is not None else search,
@@ -139,12 +144,15 @@ def _delivered(dataset: Dataset, delivered: Ragged, stage: int, margin: int) -> 
 
 
 def _followed(window: Ragged, target: Ragged) -> Ragged:
-    """Each window with the targets in the vocabulary behind it."""
-    row = np.concatenate([np.repeat(np.arange(len(part)), part.lengths) for part in (window, target)])
-    values = np.concatenate([window.values, target.values])
+    """Each window with its targets behind it."""
+    row = np.concatenate([window.group, target.group])
     order = np.argsort(row, kind="stable")
-    order = order[values[order] > 0]
-    return Ragged(grouped_offsets(row[order], len(window)), values[order])
+    return Ragged(grouped_offsets(row[order], len(window)), np.concatenate([window.values, target.values])[order])
+
+
+def _in_vocabulary(item: Ragged) -> Ragged:
+    known = item.values > 0
+    return Ragged(grouped_offsets(item.group[known], len(item)), item.values[known])
 
 
 def count_before(

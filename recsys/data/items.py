@@ -28,12 +28,12 @@ def catalogue(path: Path) -> pl.Series:
 
 
 def read_content(
-    path: Path, items: atomic.Vocabulary, categories: Sequence[str] | None = None, features: str | None = None
+    path: Path, items: atomic.Vocabulary, categories: Sequence[str] | None = None, vectors: str | None = None
 ) -> Content:
     """What is known of the items of a vocabulary; of one that the file does not name, nothing.
 
     Titles are the field whose name ends in "title", without its white space. Categories are the token fields named, by
-    default Qilin's taxonomies where there are any; each counts by field and value. `features` is a field of vectors.
+    default Qilin's taxonomies where there are any; each counts by field and value. `vectors` is a field of vectors.
 
     Raises:
         InputError: no `.item` file, no such field, nothing to tell items by, an item described twice, vectors that
@@ -43,9 +43,9 @@ def read_content(
     header = atomic.read_header(file)
     titles = [name for name in header if name.endswith("title")][:1]
     named = [name for name in TAXONOMIES if name in header] if categories is None else list(categories)
-    if not titles and not named and features is None:
+    if not titles and not named and vectors is None:
         raise InputError(f"{file}: no field whose name ends in 'title', and no --data.categories: nothing known.")
-    frame = atomic.read(file, ["item_id", *titles, *named, *([features] if features else [])])
+    frame = atomic.read(file, ["item_id", *titles, *named, *([vectors] if vectors else [])])
     number = items.encode(frame["item_id"])
     frame, number = frame.filter(number > 0), number[number > 0]
     if len(np.unique(number)) < len(number):
@@ -53,7 +53,7 @@ def read_content(
     return Content(
         gram=_arranged(_grams(frame[titles[0]] if titles else None, len(frame)), number, len(items)),
         category=_arranged(_categories(file, frame, named), number, len(items)),
-        feature=_arranged(_features(file, frame, features), number, len(items)),
+        vector=_arranged(_given_vectors(file, frame, vectors), number, len(items)),
     )
 
 
@@ -102,13 +102,13 @@ def _hash(text: str) -> int:
     return 1 + zlib.crc32(text.encode()) % 0xFFFFFFFF
 
 
-def _features(file: Path, frame: pl.DataFrame, name: str | None) -> np.ndarray:
+def _given_vectors(file: Path, frame: pl.DataFrame, name: str | None) -> np.ndarray:
     """`[rows, width]` float32; zeros where there is no vector."""
     if name is None:
         return np.zeros((len(frame), 0), np.float32)
     field = frame[name]
     if field.dtype != pl.List(pl.Float64):
-        raise InputError(f"{file}: --data.features names {name!r}, which is no float_seq.")
+        raise InputError(f"{file}: --data.vectors names {name!r}, which is no float_seq.")
     lengths = field.list.len().to_numpy()
     width = int(lengths.max(initial=0))
     if not np.isin(lengths, (0, width)).all():

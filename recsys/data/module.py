@@ -32,7 +32,7 @@ class SequenceData(pl.LightningDataModule):
             histories, and count as missed where they were clicked. Of a catalogue, clicks that an item needs for a
             vector of its own; the others are told by content alone.
         categories: Token fields of the `.item` file that tell items apart (default: Qilin's taxonomies).
-        features: Field of the `.item` file with a vector of each item, which models with content read as it is.
+        vectors: Field of the `.item` file with a vector of each item, which models with content read as it is.
         search_margin: Seconds that must lie between a search and the start of a request that may see it; at 0, a
             search in the second before is seen, one in the same second never.
         seed: Seed of the order of training windows.
@@ -48,7 +48,7 @@ class SequenceData(pl.LightningDataModule):
         vocabulary: Literal["train", "train+valid", "catalogue"] = "train",
         min_count: int = 1,
         categories: list[str] | None = None,
-        features: str | None = None,
+        vectors: str | None = None,
         search_margin: int = 0,
         seed: int = 0,
     ) -> None:
@@ -65,8 +65,10 @@ class SequenceData(pl.LightningDataModule):
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.stride = stride or max(1, max_len // 2)
         self.vocabulary, self.min_count = tuple(vocabulary.split("+")), min_count
-        self.categories, self.features = categories, features
+        self.categories, self.vectors = categories, vectors
         self.search_margin = search_margin
+        self.times = self.searches = True
+        """Whether batches carry them; a model that reads neither is spared the time that it takes to gather them."""
         self._histories: dict[str, Histories] = {}
         self._training: BatchLoader | None = None
         self._stopped: dict[str, Any] = {}
@@ -79,12 +81,12 @@ class SequenceData(pl.LightningDataModule):
     @cached_property
     def content(self) -> Content:
         """What the `.item` file says of the items, read on first use."""
-        return cached_content(self.path, self.dataset.items, self.categories, self.features)
+        return cached_content(self.path, self.dataset.items, self.categories, self.vectors)
 
     @property
-    def n_features(self) -> int:
+    def vector_width(self) -> int:
         """Width of the vectors that came with the items, 0 where none are to be read."""
-        return 0 if self.features is None else self.content.feature.shape[1]
+        return 0 if self.vectors is None else self.content.vector.shape[1]
 
     @property
     def n_items(self) -> int:
@@ -150,4 +152,5 @@ class SequenceData(pl.LightningDataModule):
 
     def _loader(self, seen: Histories, rows, size: int, training: bool) -> BatchLoader:  # type: ignore[no-untyped-def]
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return BatchLoader(self.dataset, seen, rows, size, training, self.seed, rank, world)
+        reads = {"times": self.times, "searches": self.searches}
+        return BatchLoader(self.dataset, seen, rows, size, training, self.seed, rank, world, **reads)

@@ -21,6 +21,11 @@ class Ragged:
         """`[lists]`"""
         return np.diff(self.offsets)
 
+    @property
+    def group(self) -> np.ndarray:
+        """`[values]` the list that each value is in."""
+        return np.arange(len(self)).repeat(self.lengths)
+
     def __getitem__(self, i: int) -> np.ndarray:
         """The values of list i."""
         return self.values[self.offsets[i] : self.offsets[i + 1]]

@@ -1,7 +1,7 @@
 """A tested run, as `recsys test` leaves it in its folder."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,18 @@ class Run:
     """Of the data; runs on other data cannot be compared."""
     protocol: dict[str, Any]
     metrics: dict[str, float]
+    protocols: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What each protocol means; nothing in runs of a version that did not say."""
 
     @property
     def name(self) -> str:
         """Name and time, as in `sasrec_qilin/20250102-030405`."""
         return f"{self.folder.parent.name}/{self.folder.name}"
+
+    def protocol_of(self, metric: str) -> dict[str, Any]:
+        """Under what a metric such as exposed/ndcg@10 was measured."""
+        ranker_and_protocol = metric.rpartition("/")[0].split("/")
+        return self.protocols.get(ranker_and_protocol[-1] or "full") or self.protocols.get("full") or self.protocol
 
     def requests(self) -> pl.DataFrame:
         """One row per test request, sorted by user and request."""
@@ -57,5 +64,6 @@ def find_runs(folders: list[Path]) -> list[Run]:
                 content["data_fingerprint"],
                 content["protocol"],
                 content["metrics"],
+                content.get("protocols", {}),
             )
     return list(runs.values())

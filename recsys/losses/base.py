@@ -24,6 +24,9 @@ Table = Tensor | ItemTable
 class Loss(nn.Module, ABC):
     """A mean over targets, of the vectors that should score them and the table of all item vectors."""
 
+    sparse: bool = False
+    """Whether the table's gradient is a sparse tensor of the rows looked up; without effect where all rows are."""
+
     @abstractmethod
     def forward(self, vectors: Tensor, table: Table, target: Tensor) -> Tensor:
         """Scalar loss of vectors `[targets, dim]`, table `[items, dim]` (row 0 is padding) and items `[targets]`.
@@ -36,14 +39,18 @@ class Loss(nn.Module, ABC):
     def prepare(self, popularity: Tensor) -> None:
         """Learn the training clicks per item `[items]`, 0 for padding; called once, before the first step."""
 
+    def reads_all(self, n_items: int, device: str) -> bool:
+        """Whether every row of a table of `n_items` has a gradient on that type of device."""
+        return False
+
     def describe(self, n_items: int, device: str) -> str:
         """What is computed over a table of `n_items` rows on that type of device, in a few words."""
         return type(self).__name__
 
 
-def look_up(table: Table, item_ids: Tensor) -> Tensor:
+def look_up(table: Table, item_ids: Tensor, sparse: bool = False) -> Tensor:
     """Rows of a table, `[*ids, dim]`."""
-    return F.embedding(item_ids, table) if isinstance(table, Tensor) else table(item_ids)
+    return F.embedding(item_ids, table, sparse=sparse) if isinstance(table, Tensor) else table(item_ids)
 
 
 def whole(table: Table) -> Tensor:

@@ -28,7 +28,7 @@ class BCE(Loss):
     def forward(self, vectors: Tensor, table: Table, target: Tensor) -> Tensor:
         """As every `Loss`."""
         negative = other_items(target, self.negatives, len(table))
-        return binary_cross_entropy(vectors, table, target, negative, self.exponent(len(table)))
+        return binary_cross_entropy(vectors, table, target, negative, self.exponent(len(table)), self.sparse)
 
     def exponent(self, n_items: int) -> float:
         """Power of σ(v·e_target)."""
@@ -47,9 +47,11 @@ def other_items(target: Tensor, negatives: int, n_items: int) -> Tensor:
     return drawn + (drawn >= target[:, None])
 
 
-def binary_cross_entropy(vectors: Tensor, table: Table, target: Tensor, negative: Tensor, exponent: float) -> Tensor:
+def binary_cross_entropy(
+    vectors: Tensor, table: Table, target: Tensor, negative: Tensor, exponent: float, sparse: bool = False
+) -> Tensor:
     """Mean, over targets and their negatives `[targets, negatives]`, of −log σ^exponent(v·e) and −log(1 − σ(v·e))."""
-    rows = look_up(table, torch.cat([target[:, None], negative], 1))
+    rows = look_up(table, torch.cat([target[:, None], negative], 1), sparse)
     dtype = product_type(vectors, rows)
     scores = (rows.to(dtype) @ vectors.to(dtype)[:, :, None]).squeeze(2).to(sum_type(dtype))
     losses = -exponent * F.logsigmoid(scores[:, 0]) - F.logsigmoid(-scores[:, 1:]).sum(1)

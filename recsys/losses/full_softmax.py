@@ -29,6 +29,10 @@ class FullSoftmax(Loss):
         super().__init__()
         self.tile = tile
 
+    def reads_all(self, n_items: int, device: str) -> bool:
+        """As every `Loss`."""
+        return True
+
     def forward(self, vectors: Tensor, table: Table, target: Tensor) -> Tensor:
         """As every `Loss`."""
         table = whole(table)

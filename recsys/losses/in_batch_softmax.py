@@ -31,4 +31,4 @@ class InBatchSoftmax(Loss):
             raise InputError("InBatchSoftmax: call prepare(popularity) first.")
         self._log_q = self._log_q.to(target.device)
         others = torch.tensor(max(len(target) - 1, 1), device=target.device)  # draws beside each target
-        return sampled_cross_entropy(vectors, table, target, target, self._log_q[target] + others.log())
+        return sampled_cross_entropy(vectors, table, target, target, self._log_q[target] + others.log(), self.sparse)

@@ -44,13 +44,17 @@ class SampledSoftmax(Loss):
         self._cumulative = self._q.cumsum(0)
         self._cumulative /= self._cumulative[-1].clone()
 
+    def reads_all(self, n_items: int, device: str) -> bool:
+        """As every `Loss`."""
+        return self.negatives >= n_items - 1
+
     def forward(self, vectors: Tensor, table: Table, target: Tensor) -> Tensor:
         """As every `Loss`."""
-        if self.negatives >= len(table) - 1:
+        if self.reads_all(len(table), vectors.device.type):
             return self._exact(vectors, table, target)
         negative, q = self.draw(len(table))
         log_count = (self.negatives * q).log().to(vectors.device, torch.promote_types(vectors.dtype, torch.float32))
-        return sampled_cross_entropy(vectors, table, target, negative.to(vectors.device), log_count)
+        return sampled_cross_entropy(vectors, table, target, negative.to(vectors.device), log_count, self.sparse)
 
     def draw(self, n_items: int) -> tuple[Tensor, Tensor]:
         """Negatives `[negatives]` and the probability that a draw had of being each."""
@@ -64,7 +68,9 @@ class SampledSoftmax(Loss):
         return negative, self._q[negative]
 
 
-def sampled_cross_entropy(vectors: Tensor, table: Table, target: Tensor, negative: Tensor, log_count: Tensor) -> Tensor:
+def sampled_cross_entropy(
+    vectors: Tensor, table: Table, target: Tensor, negative: Tensor, log_count: Tensor, sparse: bool = False
+) -> Tensor:
     """Mean over targets of −log(exp(v·e_target) / (exp(v·e_target) + Σ_j exp(v·e_j − log_count_j))).
 
     With `log_count_j` = log of how often j is expected among the negatives `[negatives]`, the sum is an unbiased
@@ -76,7 +82,7 @@ def sampled_cross_entropy(vectors: Tensor, table: Table, target: Tensor, negativ
     the full softmax has them among its negatives too.
     """
     # One look-up for both, because its gradient is as large as the table
-    rows = look_up(table, torch.cat([target, negative]))
+    rows = look_up(table, torch.cat([target, negative]), sparse)
     dtype = product_type(vectors, rows)
     exact = sum_type(dtype)
     positive, others = rows.to(dtype).split([len(target), len(negative)])

@@ -26,6 +26,10 @@ class Softmax(Loss):
         """As every `Loss`."""
         self._sampled.prepare(popularity)
 
+    def reads_all(self, n_items: int, device: str) -> bool:
+        """As every `Loss`."""
+        return n_items <= self._limit(device) or self._sampled.reads_all(n_items, device)
+
     def describe(self, n_items: int, device: str) -> str:
         """Which of the two it is, and why."""
         limit = self._limit(device)

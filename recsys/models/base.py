@@ -22,6 +22,8 @@ class Model(nn.Module, ABC):
     """The arguments of `__init__`: with the weights, all that is needed to build the model again."""
     n_items: int
     """Size of the item vocabulary, padding included."""
+    uses_times: bool = False
+    """Whether the model reads the times of a batch; training leaves out what is not read."""
     uses_searches: bool = False
     """Whether the model reads the searches of a batch."""
     embeds_users: bool = False

@@ -33,7 +33,7 @@ class BERT4Rec(_BERT4Rec, Model):
             its attention all but silent, and on little data stays at popularity for long; `dim ** -0.5` wakes it.
         content: Add to each item's own vector that of its title and categories (`recsys.models.content`).
         buckets: Rows of the table that character n-grams are hashed into.
-        n_features: Width of the vectors that came with the items.
+        vector_width: Width of the vectors that came with the items.
     """
 
     item_embedding: nn.Embedding
@@ -63,14 +63,14 @@ class BERT4Rec(_BERT4Rec, Model):
         initializer_range: float = 0.02,
         content: bool = False,
         buckets: int = 65536,
-        n_features: int = 0,
+        vector_width: int = 0,
     ) -> None:
         settings = {"mask_ratio": mask_ratio, "initializer_range": initializer_range}
         config = recbole_config(max_len, dim, layers, heads, inner_dim, dropout, **settings)
         super().__init__(config, ItemSpace(n_items))
         self.last_ratio = last_ratio
         if content:
-            self.item_embedding = ItemEmbedding(self.item_embedding, buckets, n_features)
+            self.item_embedding = ItemEmbedding(self.item_embedding, buckets, vector_width)
         self.hyperparameters = {
             "n_items": n_items,
             "max_len": max_len,
@@ -82,7 +82,7 @@ class BERT4Rec(_BERT4Rec, Model):
             "mask_ratio": mask_ratio,
             "last_ratio": last_ratio,
             "initializer_range": initializer_range,
-            **({"content": True, "buckets": buckets, "n_features": n_features} if content else {}),
+            **({"content": True, "buckets": buckets, "vector_width": vector_width} if content else {}),
         }
 
     def encode(self, batch: Batch) -> Tensor:

@@ -52,7 +52,7 @@ class CausalTransformer(CausalModel):
             attention = Attention(dim, heads, dropout, RelativeBias(max_len, heads) if time_bias else None)
             self.layers.append(Branch(attention, dim, dropout, residual))
             self.layers.append(Branch(FeedForward(dim, inner_dim), dim, dropout, residual))
-        self.time_bias = time_bias
+        self.uses_times = time_bias
         self.last_norm = nn.Identity() if residual == "post" else nn.LayerNorm(dim)
         self.hyperparameters = {
             "n_items": n_items,
@@ -71,7 +71,7 @@ class CausalTransformer(CausalModel):
 
     def hidden(self, x: Tensor, batch: Batch) -> Tensor:
         """Hidden states `[rows, length, dim]`."""
-        bucket = time_buckets(batch) if self.time_bias else None
+        bucket = time_buckets(batch) if self.uses_times else None
         for layer in self.layers:
             x = layer(x, bucket)
         return self.last_norm(x)

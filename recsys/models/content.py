@@ -30,7 +30,7 @@ class Content:
     """`[items, grams]` the title's `gram_matrix`, 0 is padding."""
     category: np.ndarray
     """`[items, categories]` a hash of each field and value, 0 is padding."""
-    feature: np.ndarray
+    vector: np.ndarray
     """`[items, width]` float32 of a vector that came with the data; 0 wide where none did."""
 
 
@@ -59,26 +59,31 @@ class ItemEmbedding(nn.Embedding):
     Args:
         ids: The table that it takes the place of.
         buckets: Rows of the table that the n-grams of titles are hashed into.
-        n_features: Width of the frozen vectors, 0 for none.
+        vector_width: Width of the frozen vectors, 0 for none.
     """
 
     has_id: Tensor
     title: Tensor
     category: Tensor
-    feature: Tensor
+    vector: Tensor
 
-    def __init__(self, ids: nn.Embedding, buckets: int, n_features: int = 0) -> None:
+    def __init__(self, ids: nn.Embedding, buckets: int, vector_width: int = 0) -> None:
         rows, dim = ids.weight.shape
         super().__init__(rows, dim, padding_idx=ids.padding_idx, _weight=ids.weight.detach())
         self.text = TextEncoder(dim, buckets)
+        with (
+            torch.no_grad()
+        ):  # a title starts as the mean of its n-grams, and about as long as an id: both learn at once
+            nn.init.eye_(self.text.linear.weight)
+            self.text.gram_embedding.weight.mul_(5)
         self.categories = nn.Embedding(CATEGORIES, dim, padding_idx=0)
         nn.init.normal_(self.categories.weight, std=0.02)
         nn.init.zeros_(self.categories.weight[0].detach())
-        self.features = nn.Linear(n_features, dim, bias=False) if n_features else None
+        self.vector_map = nn.Linear(vector_width, dim, bias=False) if vector_width else None
         self.register_buffer("has_id", torch.ones(rows, dtype=torch.bool))
         self.register_buffer("title", torch.zeros(rows, 1, dtype=torch.int32))
         self.register_buffer("category", torch.zeros(rows, 1, dtype=torch.int32))
-        self.register_buffer("feature", torch.zeros(rows, n_features))
+        self.register_buffer("vector", torch.zeros(rows, vector_width))
         self._known: tuple[Any, Tensor] | None = None
 
     def describe(self, content: Content, clicked: np.ndarray) -> None:
@@ -87,17 +92,17 @@ class ItemEmbedding(nn.Embedding):
         Raises:
             InputError: frozen vectors of another width than the model was made for.
         """
-        if content.feature.shape[1] != self.feature.shape[1]:
+        if content.vector.shape[1] != self.vector.shape[1]:
             raise InputError(
-                f"Items have frozen vectors of width {content.feature.shape[1]}, but the model was made for "
-                f"n_features {self.feature.shape[1]}."
+                f"Items have frozen vectors of width {content.vector.shape[1]}, but the model was made for "
+                f"vector_width {self.vector.shape[1]}."
             )
         rows, items = len(self.weight), len(content.gram)
         parts = {
             "has_id": torch.from_numpy(clicked),
             "title": _buckets(content.gram, self.text.buckets),
             "category": _buckets(content.category, CATEGORIES),
-            "feature": torch.from_numpy(content.feature),
+            "vector": torch.from_numpy(content.vector),
         }
         for name, part in parts.items():
             whole = torch.zeros(rows, *part.shape[1:], dtype=part.dtype)
@@ -135,8 +140,8 @@ class ItemEmbedding(nn.Embedding):
         """What titles, categories and frozen vectors add, `[items, dim]`."""
         rows = self.text.bags(self.title[ids])
         rows = rows + F.embedding_bag(self.category[ids], self.categories.weight, mode="sum", padding_idx=0)
-        if self.features is not None:
-            rows = rows + self.features(F.layer_norm(self.feature[ids], self.feature.shape[1:]))
+        if self.vector_map is not None:
+            rows = rows + self.vector_map(F.layer_norm(self.vector[ids], self.vector.shape[1:]))
         return rows
 
     def _rows(self, ids: Tensor | slice, own: Tensor | None = None) -> Tensor:

@@ -22,6 +22,8 @@ class HSTU(CausalModel):
         temperature: Score by the cosine divided by this, not by the dot product; the authors use 0.05.
     """
 
+    uses_times = True
+
     def __init__(
         self,
         n_items: int,

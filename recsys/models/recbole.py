@@ -37,6 +37,9 @@ ELSEWHERE = {
 }
 """RecBole's other sequential models, and why they are not here."""
 
+_NEVER_READ = ("embedding_seq_item", "project_emb")
+"""Parameters of NPE, of GRU4RecCPR and SASRecCPR that take part in nothing, which several processes would wait for."""
+
 _TILE = 1 << 26  # numbers: what TransRec, which repeats its item table for every row, may hold at a time, 256 MiB
 
 
@@ -88,6 +91,8 @@ class RecBole(Model):
             self.inner = network_class(recbole_fields(max_len, **merged), space)
         except (TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError, SystemExit) as error:
             raise InputError(f"{model}: RecBole cannot build it with these settings ({error}).") from error
+        for name, parameter in self.inner.named_parameters():
+            parameter.requires_grad_(not name.startswith(_NEVER_READ))
         self.model, self.max_len = model, max_len
         self.hyperparameters = {
             "model": model,

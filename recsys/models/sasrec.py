@@ -25,7 +25,7 @@ class SASRec(_SASRec, Model):
         dropout: Dropout of embeddings, hidden states and attention.
         content: Add to each item's own vector that of its title and categories (`recsys.models.content`).
         buckets: Rows of the table that character n-grams are hashed into.
-        n_features: Width of the vectors that came with the items.
+        vector_width: Width of the vectors that came with the items.
     """
 
     item_embedding: nn.Embedding
@@ -45,12 +45,12 @@ class SASRec(_SASRec, Model):
         dropout: float = 0.2,
         content: bool = False,
         buckets: int = 65536,
-        n_features: int = 0,
+        vector_width: int = 0,
     ) -> None:
         config = recbole_config(max_len, dim, layers, heads, inner_dim, dropout)
         super().__init__(config, ItemSpace(n_items))
         if content:
-            self.item_embedding = ItemEmbedding(self.item_embedding, buckets, n_features)
+            self.item_embedding = ItemEmbedding(self.item_embedding, buckets, vector_width)
         self.hyperparameters = {
             "n_items": n_items,
             "max_len": max_len,
@@ -59,7 +59,7 @@ class SASRec(_SASRec, Model):
             "heads": heads,
             "inner_dim": inner_dim,
             "dropout": dropout,
-            **({"content": True, "buckets": buckets, "n_features": n_features} if content else {}),
+            **({"content": True, "buckets": buckets, "vector_width": vector_width} if content else {}),
         }
 
     def encode(self, batch: Batch) -> Tensor:

@@ -32,7 +32,7 @@ class SearchBERT4Rec(SearchBranch, BERT4Rec):
         content: Add to each item's own vector that of its title and categories; queries then go through the encoder of
             titles, or through a copy of their own where `share_text` is false.
         buckets: Rows of the table that character n-grams are hashed into.
-        n_features: Width of the vectors that came with the items.
+        vector_width: Width of the vectors that came with the items.
         share_text: With content, one encoder for queries and titles.
         gram_dropout: Share of a query's n-grams that is left out at random in training.
     """
@@ -49,7 +49,7 @@ class SearchBERT4Rec(SearchBranch, BERT4Rec):
         initializer_range: float = 0.02,
         content: bool = False,
         buckets: int = 65536,
-        n_features: int = 0,
+        vector_width: int = 0,
         share_text: bool = True,
         gram_dropout: float = 0.5,
     ) -> None:
@@ -64,7 +64,7 @@ class SearchBERT4Rec(SearchBranch, BERT4Rec):
             initializer_range=initializer_range,
             content=content,
             buckets=buckets,
-            n_features=n_features,
+            vector_width=vector_width,
         )
         for name in ("mask_ratio", "last_ratio"):  # of a cloze that is not ours
             del self.hyperparameters[name]
@@ -95,8 +95,6 @@ class SearchBERT4Rec(SearchBranch, BERT4Rec):
     def _answers(self, x: Tensor, item: Tensor, count: Tensor, batch: Batch) -> Tensor:
         """As BERT4Rec; each mask reads all searches that its point sees, for nothing else would carry them on."""
         searches = self.searches(batch)
-        if searches is None:
-            return super()._answers(x, item, count, batch)
         added = self.query_fusion.added(searches, searches.seen)[batch.point_row, batch.point_position]
         mask = torch.arange(len(item), device=item.device), count - 1
         return super()._answers(x.index_put(mask, x[mask] + added), item, count, batch)

@@ -30,7 +30,7 @@ class SearchSASRec(SearchBranch, SASRec):
         content: Add to each item's own vector that of its title and categories; queries then go through the encoder of
             titles, or through a copy of their own where `share_text` is false.
         buckets: Rows of the table that character n-grams are hashed into.
-        n_features: Width of the vectors that came with the items.
+        vector_width: Width of the vectors that came with the items.
         share_text: With content, one encoder for queries and titles.
         fusion: How searches come in: "pending" (added to the item behind which they stand), "interleave" (tokens
             between the items; not neutral at the start, so trained end to end), "cross" (late attention).
@@ -48,12 +48,12 @@ class SearchSASRec(SearchBranch, SASRec):
         dropout: float = 0.2,
         content: bool = False,
         buckets: int = 65536,
-        n_features: int = 0,
+        vector_width: int = 0,
         share_text: bool = True,
         fusion: Fusion = "pending",
         gram_dropout: float = 0.5,
     ) -> None:
-        super().__init__(n_items, max_len, dim, layers, heads, inner_dim, dropout, content, buckets, n_features)
+        super().__init__(n_items, max_len, dim, layers, heads, inner_dim, dropout, content, buckets, vector_width)
         self.hyperparameters |= {"buckets": buckets, "fusion": fusion, "gram_dropout": gram_dropout}
         if content:
             self.hyperparameters["share_text"] = share_text
@@ -73,9 +73,6 @@ class SearchSASRec(SearchBranch, SASRec):
 
     def states(self, x: Tensor, batch: Batch) -> Tensor:
         """Hidden state at each point's position, `[points, dim]`, with the searches that the point may see."""
-        searches = self.searches(batch)
-        if searches is None:
-            return super().states(x, batch)
         places = self.position_embedding.weight[: x.shape[1]]
-        hidden: Tensor = self.query_fusion(x, places, searches, self.attend)
+        hidden: Tensor = self.query_fusion(x, places, self.searches(batch), self.attend)
         return hidden[batch.point_row, batch.point_position]

@@ -51,7 +51,7 @@ def lay_out(batch: Batch, token: Tensor) -> Searches:
     """Arrange the `token` `[searches, dim]` of a batch's searches by row; ages are 0 where nobody knows times."""
     rows, length = batch.item.shape
     count = torch.bincount(batch.search_row, minlength=rows)
-    slots = int(count.max())
+    slots = max(1, int(count.max()))
     place = torch.arange(len(token), device=token.device) - (count.cumsum(0) - count)[batch.search_row]
     place = place + batch.search_row * slots
 
@@ -96,6 +96,7 @@ class SearchBranch(Model):
     """
 
     uses_searches = True
+    uses_times = True
     query_text: TextEncoder | None
     query_type: nn.Embedding
     query_norm: nn.LayerNorm
@@ -123,13 +124,11 @@ class SearchBranch(Model):
         assert self.described is not None
         return self.described.text
 
-    def searches(self, batch: Batch) -> Searches | None:
-        """The batch's searches, None if it has none.
+    def searches(self, batch: Batch) -> Searches:
+        """The batch's searches.
 
         In training n-grams are dropped at random, or the few clicks that follow each query would be learnt by heart.
         """
-        if not len(batch.search_row):
-            return None
         gram = batch.search_gram
         if self.training and self.gram_dropout:
             gram = gram * (torch.rand(gram.shape, device=gram.device) >= self.gram_dropout)

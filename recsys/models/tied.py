@@ -14,6 +14,7 @@ def look_up(table: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
     In values and gradients `F.embedding(item, table, padding_idx=0)` and `table`. But autograd would make a gradient of
     the table's size for each of the two and add them; here the few rows of the first are added into the second. So the
     table that is given back must have its gradient to itself: whatever else is in its vectors belongs into `table`.
+    Where the loss makes a sparse gradient, theirs is sparse.
     """
     rows, same = _LookUp.apply(table, item)
     return rows, same
@@ -32,6 +33,8 @@ class _LookUp(torch.autograd.Function):
         table, item = ctx.saved_tensors
         if d_rows is None:
             return d_table, None
-        total = torch.zeros_like(table) if d_table is None else d_table.contiguous()
         real = d_rows.masked_fill((item == 0)[..., None], 0).flatten(0, -2)
+        if d_table is not None and d_table.is_sparse:
+            return d_table + torch.sparse_coo_tensor(item.flatten()[None], real, table.shape), None
+        total = torch.zeros_like(table) if d_table is None else d_table.contiguous()
         return total.index_add_(0, item.flatten(), real.to(total.dtype)), None

@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,13 @@ import torch
 from lightning.pytorch.callbacks import BasePredictionWriter, Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
 from rich.console import Console
-from rich.table import Table
 
 from recsys import checkpoints
 from recsys.files import atomic_file
-from recsys.metrics import METRICS
-from recsys.training.evaluation import EXPOSED
 from recsys.training.module import SequentialRecommender
+from recsys.training.results import measured, scoreboards, sliced, written
 from recsys.training.runs import CHECKPOINT
+from recsys.training.slices import DEFAULT, check_fields, members
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -83,8 +83,12 @@ class ExportCheckpoint(Callback):
         elif saved.best_model_path:
             state = torch.load(saved.best_model_path, map_location=pl_module.device, weights_only=True)["state_dict"]
             pl_module.load_state_dict(state)
-        if trainer.is_global_zero and best is not None:
-            export(pl_module, Path(trainer.default_root_dir) / CHECKPOINT, {self.monitor: best})
+        unvalidated = best is None and trainer.global_step > 0 and not trainer.fast_dev_run
+        if trainer.is_global_zero and (best is not None or unvalidated):
+            export(pl_module, Path(trainer.default_root_dir) / CHECKPOINT, {} if best is None else {self.monitor: best})
+            if best is None:
+                said = "the checkpoint holds the weights of the last step"
+                print(f"Nothing was validated in {trainer.global_step:,} steps: {said}.", file=sys.stderr)
 
 
 class StepSeeds(Callback):
@@ -111,6 +115,8 @@ class RequestResults(Callback):
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Rows of an earlier test, by another number of processes, would stand beside the new ones."""
+        assert isinstance(pl_module, SequentialRecommender)
+        check_fields(pl_module.slices or {}, pl_module.data.path)
         _remove_parts(trainer, "test_requests")
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -120,31 +126,42 @@ class RequestResults(Callback):
         suffix = "" if trainer.world_size == 1 else f".{trainer.global_rank}"
         with atomic_file(folder / f"test_requests{suffix}.parquet") as file:
             pl_module.test_frame.write_parquet(file)
+        trainer.strategy.barrier()
         if trainer.is_global_zero:
-            data = pl_module.data
-            result = {
-                "model": pl_module.network.title,
-                "data": data.dataset.name,
-                "data_fingerprint": data.dataset.fingerprint,
-                "protocol": {"exclude_seen": pl_module.exclude_seen, "vocabulary": list(data.vocabulary)},
-                "metrics": {k: v for k, v in sorted(pl_module.scores.items()) if k.startswith("test/")},
-            }
+            result = summary(pl_module, read_requests(folder))
             with atomic_file(folder / "test.json") as file:
                 file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-            protocols = {"": "full ranking", EXPOSED: "re-ranking of the exposed items"}
-            for prefix, protocol in protocols.items():
-                if f"test/{prefix}ndcg@{pl_module.cutoffs[0]}" in pl_module.scores:
-                    title = f"{result['model']} on {result['data']}, test split, {protocol}"
-                    Console().print(scoreboard(pl_module.scores, pl_module.cutoffs, prefix, title))
+            console = Console(width=max(Console().width, 120))
+            for table in scoreboards(result, pl_module.cutoffs):
+                console.print(table)
 
 
-def scoreboard(scores: dict[str, float], cutoffs: tuple[int, ...], prefix: str, title: str) -> Table:
-    """The metrics of one protocol, the model's beside those of popularity."""
-    table = Table("metric", *(f"{who}@{k}" for who in ("", "popular ") for k in cutoffs), title=title)
-    for metric in METRICS:
-        names = [f"test/{who}{prefix}{metric}@{k}" for who in ("", "popular/") for k in cutoffs]
-        table.add_row(metric, *(f"{scores[name]:.4f}" for name in names))
-    return table
+def read_requests(folder: Path) -> pl_.DataFrame:
+    """The rows of every process, sorted by user and request, so that their number changes nothing."""
+    parts = sorted(folder.glob("test_requests*.parquet"))
+    return pl_.concat([pl_.read_parquet(part) for part in parts]).sort("user_id", "request")
+
+
+def summary(module: SequentialRecommender, frame: pl_.DataFrame) -> dict[str, Any]:
+    """What test.json holds."""
+    data, questions = module.data, module.questions
+    rules = DEFAULT if module.slices is None else module.slices
+    inside = members(rules, frame, data.dataset, data.path)
+    return {
+        "model": module.network.title,
+        "data": data.dataset.name,
+        "data_fingerprint": data.dataset.fingerprint,
+        "protocol": {
+            "exclude_seen": module.exclude_seen,
+            "vocabulary": list(data.vocabulary),
+            "average": module.average,
+        },
+        "protocols": {name: questions.describe(name) for name in questions.protocols},
+        "requests": frame.height,
+        "users": frame["user_id"].n_unique(),
+        **written(measured(frame, module.average)),
+        "slices": sliced(frame, inside, module.average),
+    }
 
 
 class WritePredictions(BasePredictionWriter):

@@ -73,6 +73,7 @@ class RecsysCLI(LightningCLI):
                 "early_stopping.monitor": MONITOR,
                 "early_stopping.mode": "max",
                 "early_stopping.patience": 10,
+                "early_stopping.strict": False,  # a fit of fewer steps than an epoch ends before anything is validated
                 "model_checkpoint.monitor": MONITOR,
                 "model_checkpoint.mode": "max",
                 "model_checkpoint.filename": "best",
@@ -83,7 +84,7 @@ class RecsysCLI(LightningCLI):
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("data.max_len", "model.network.init_args.max_len")
         parser.link_arguments("data.n_items", "model.network.init_args.n_items", apply_on="instantiate")
-        parser.link_arguments("data.n_features", "model.network.init_args.n_features", apply_on="instantiate")
+        parser.link_arguments("data.vector_width", "model.network.init_args.vector_width", apply_on="instantiate")
         parser.link_arguments("data.n_users", "model.network.init_args.n_users", apply_on="instantiate")
         parser.link_arguments("data.item_columns", "model.network.init_args.features", apply_on="instantiate")
 
@@ -253,5 +254,10 @@ def run(args: list[str]) -> RecsysCLI:
 def quiet() -> None:
     """Leave out what says nothing about the user's own run."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
-    for message in (".*does not have many workers.*", ".*LightningCLI's args parameter.*", ".*LeafSpec.*"):
+    for message in (
+        ".*does not have many workers.*",
+        ".*LightningCLI's args parameter.*",
+        ".*LeafSpec.*",
+        "Early stopping conditioned",
+    ):
         warnings.filterwarnings("ignore", message=message)

@@ -1,99 +1,155 @@
-"""Rank the requests of a split, batch by batch, and give every request its metrics."""
+"""Rank the requests of a split, batch by batch, and give every request its metrics under every protocol."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-import torch
-from torch import Tensor
 
-from recsys.data.dataset import Dataset
-from recsys.data.histories import Histories
-from recsys.data.ragged import Ragged, offsets_of, ranges
+from recsys.data.ragged import Ragged, ranges
 from recsys.metrics import evaluate
-from recsys.ranking import pad_ranked, rank_candidates, top_k
-
-EXPOSED = "exposed/"
-"""Prefix of the metrics of the second protocol: re-ranking of the items that the request exposed."""
+from recsys.ranking import pad_ranked
+from recsys.training.baselines import Ranker
+from recsys.training.protocols import PREFIX, Name, Questions
 
 
 class Evaluation:
-    """Collects the metrics of one scorer over a split.
+    """Collects the metrics of one ranker under some protocols.
 
-    Full ranking: every item of the vocabulary is a candidate, all clicked items are relevant, and one outside the
-    vocabulary (0) counts as missed. Exposed re-ranking (Qilin's protocol): the candidates are the request's own exposed
-    items; those unknown to the model come last, in seeded random order.
+    Args:
+        questions: what is asked.
+        protocols: those to evaluate under, as far as the ranker has answers.
+        like: a ranker that answers under the same protocols; a process without any request knows the names by it.
     """
 
-    def __init__(
-        self, dataset: Dataset, histories: Histories, cutoffs: tuple[int, ...], exclude_seen: bool, exposed: bool
-    ) -> None:
-        self.dataset, self.histories = dataset, histories
-        self.cutoffs, self.exclude_seen = cutoffs, exclude_seen
-        self.exposed = exposed and dataset.requests.candidate is not None
-        self._point_of_request = np.full(len(dataset.requests.id), -1)
-        self._point_of_request[histories.request] = np.arange(len(histories.request))
+    def __init__(self, questions: Questions, protocols: Sequence[Name], like: Ranker) -> None:
+        self.questions, self.protocols = questions, protocols
         self._request: list[np.ndarray] = []
         self._values: dict[str, list[np.ndarray]] = {}
+        self.add(np.zeros(0, np.int64), like)
 
-    def add(self, request: Tensor, vectors: Tensor, table: Tensor | None) -> None:
-        """Take in the requests `[points]` with their vectors `[points, dim]` and the item table `[items, dim]`.
-
-        Without a table the vectors are the scores `[points, items]`.
-        """
-        rows = request.cpu().numpy()
-        values = self._full(rows, vectors, table)
-        if self.exposed:
-            values |= {EXPOSED + name: value for name, value in self._exposed(rows, vectors, table).items()}
+    def add(self, rows: np.ndarray, ranker: Ranker) -> None:
+        """Take in the ranker's answers to the requests `rows`."""
         self._request.append(rows)
-        for name, value in values.items():
-            self._values.setdefault(name, []).append(value)
+        found = self._catalogue(rows, ranker) | self._exposed(rows, ranker) | self._given(rows, ranker)
+        for name, values in found.items():
+            self._values.setdefault(name, []).append(values)
 
-    def seen(self, request: np.ndarray) -> Ragged:
-        """The items of the history of each request."""
-        point = self._point_of_request[request]
-        start = self.histories.item.offsets[self.histories.user[point]]
-        index, lengths = ranges(start, start + self.histories.visible[point])
-        return Ragged(offsets_of(lengths), self.histories.item.values[index])
+    def totals(self) -> tuple[list[str], np.ndarray]:
+        """Names, and `[2, groups, names]` sums of this process's values and how many they are sums of.
 
-    def sums(self) -> tuple[list[str], list[float]]:
-        """Names and sums over this process's requests; the last is their number."""
-        names = sorted(self._values)
-        return [*names, "requests"], [*(float(self._joined(name).sum()) for name in names), len(self._all_requests())]
+        The one group is all requests, or each user is one, as the mean is over.
+        """
+        names, rows = sorted(self._values), self.rows
+        by_user = self.questions.average == "user"
+        group = self.questions.dataset.requests.user[rows] if by_user else np.zeros_like(rows)
+        groups = len(self.questions.dataset.users) if by_user else 1
+        totals = np.zeros((2, groups, len(names)))
+        for i, name in enumerate(names):
+            values = self.values(name)
+            present = ~np.isnan(values)
+            totals[0, :, i] = np.bincount(group[present], weights=values[present], minlength=groups)
+            totals[1, :, i] = np.bincount(group[present], minlength=groups)
+        return names, totals
 
-    def frame(self) -> pl.DataFrame:
-        """One row per request: request_id, user_id, timestamp and every metric."""
-        requests, row = self.dataset.requests, self._all_requests()
-        return pl.DataFrame(
-            {
-                "request_id": [requests.id[i] for i in row],
-                "user_id": [self.dataset.users[i] for i in requests.user[row]],
-                "timestamp": requests.timestamp[row],
-                **{name: self._joined(name) for name in sorted(self._values)},
-            }
-        )
+    @property
+    def names(self) -> list[str]:
+        """Of the metrics, sorted."""
+        return sorted(self._values)
 
-    def _full(self, rows: np.ndarray, vectors: Tensor, table: Tensor | None) -> dict[str, np.ndarray]:
-        exclude = None
-        if self.exclude_seen:
-            seen = self.seen(rows)
-            exclude = torch.from_numpy(seen.offsets), torch.from_numpy(seen.values)
-        ranked, _ = top_k(vectors, table, max(self.cutoffs), exclude)
-        target = self.dataset.requests.target.take(rows)
-        return evaluate(ranked.cpu().numpy(), target.offsets, target.values, self.cutoffs)
+    @property
+    def rows(self) -> np.ndarray:
+        """Numbers of the requests, in the order of their values."""
+        return np.concatenate(self._request)
 
-    def _exposed(self, rows: np.ndarray, vectors: Tensor, table: Tensor | None) -> dict[str, np.ndarray]:
-        requests = self.dataset.requests
-        assert requests.candidate is not None
-        assert requests.clicked is not None
+    def values(self, name: str) -> np.ndarray:
+        """One metric `[requests]`, nan where a request has no value."""
+        return np.concatenate(self._values[name])
+
+    def _catalogue(self, rows: np.ndarray, ranker: Ranker) -> dict[str, np.ndarray]:
+        questions = self.questions
+        ranked = ranker.catalogue(questions, rows, max(questions.cutoffs))
+        if ranked is None:
+            return {}
+        target = questions.dataset.requests.target.take(rows)
+        found: dict[str, np.ndarray] = {}
+        if "full" in self.protocols:
+            found |= _named("full", evaluate(ranked, (target.offsets, target.values), questions.cutoffs))
+        if "in_vocabulary" in self.protocols:
+            known = target.values > 0
+            offsets = np.append(0, np.cumsum(known))[target.offsets]
+            found |= _named("in_vocabulary", evaluate(ranked, (offsets, target.values[known]), questions.cutoffs))
+        return found
+
+    def _exposed(self, rows: np.ndarray, ranker: Ranker) -> dict[str, np.ndarray]:
+        requests = self.questions.dataset.requests
+        if "exposed" not in self.protocols or requests.candidate is None or requests.clicked is None:
+            return {}
         candidate = requests.candidate.take(rows)
         index, _ = ranges(requests.candidate.offsets[rows], requests.candidate.offsets[rows + 1])
+        exposed = None if requests.position is None else requests.position[index]
+        order = ranker.candidates(candidate, index, exposed)
+        if order is None:
+            return {}
         clicked = np.flatnonzero(requests.clicked[index])
-        order = rank_candidates(vectors, table, candidate.offsets, candidate.values, positions=index)
-        ranked = pad_ranked(candidate.offsets, order, max(self.cutoffs))
+        ranked = pad_ranked(candidate.offsets, order, max(self.questions.cutoffs))
         offsets = np.searchsorted(clicked, candidate.offsets)
-        return evaluate(ranked, offsets, clicked + 1, self.cutoffs)
+        values = evaluate(ranked, (offsets, clicked + 1), self.questions.cutoffs)
+        found = _named("exposed", values)
+        if "exposed_first_1000" in self.protocols:
+            first = self.questions.first[rows]
+            found |= _named("exposed_first_1000", {name: np.where(first, v, np.nan) for name, v in values.items()})
+        return found
 
-    def _all_requests(self) -> np.ndarray:
-        return np.concatenate(self._request) if self._request else np.zeros(0, np.int64)
+    def _given(self, rows: np.ndarray, ranker: Ranker) -> dict[str, np.ndarray]:
+        given, target = self.questions.given, self.questions.dataset.requests.target.take(rows)
+        if "given" not in self.protocols or given is None:
+            return {}
+        listed = given.take(rows)
+        index, _ = ranges(given.offsets[rows], given.offsets[rows + 1])
+        order = ranker.candidates(listed, index, None)
+        if order is None:
+            return {}
+        places = pad_ranked(listed.offsets, order, max(self.questions.cutoffs))
+        ranked = np.append(0, listed.values)[places]
+        values = evaluate(ranked, (target.offsets, target.values), self.questions.cutoffs)
+        return _named("given", {name: np.where(listed.lengths > 0, v, np.nan) for name, v in values.items()})
 
-    def _joined(self, name: str) -> np.ndarray:
-        return np.concatenate(self._values[name])
+
+def _named(protocol: Name, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {PREFIX[protocol] + name: value for name, value in values.items()}
+
+
+def frame(questions: Questions, evaluations: dict[str, Evaluation]) -> pl.DataFrame:
+    """One row per request of this process: who asked and when, what is known of the request, and every metric.
+
+    request: its number in the data set. history: items that it sees. clicked and cold: clicked items, and those of them
+    outside the vocabulary. after_search: seconds since the user's last search, null where there is none.
+
+    Args:
+        questions: what was asked.
+        evaluations: by the name of the ranker, "" for the model; each of the same requests in the same order.
+    """
+    dataset = questions.dataset
+    requests, rows = dataset.requests, next(iter(evaluations.values())).rows
+    target = requests.target.take(rows)
+    return pl.DataFrame(
+        {
+            "request": rows,
+            "request_id": [requests.id[i] for i in rows],
+            "user_id": [dataset.users[i] for i in requests.user[rows]],
+            "timestamp": requests.timestamp[rows],
+            "history": questions.history_length(rows),
+            "clicked": target.lengths,
+            "cold": _count(target, target.values == 0),
+            "after_search": pl.Series(questions.since_search(rows)).fill_nan(None),
+            **{
+                f"{ranker}/{name}" if ranker else name: evaluation.values(name)
+                for ranker, evaluation in evaluations.items()
+                for name in evaluation.names
+            },
+        }
+    )
+
+
+def _count(lists: Ragged, chosen: np.ndarray) -> np.ndarray:
+    return np.diff(np.append(0, np.cumsum(chosen))[lists.offsets])

@@ -4,22 +4,30 @@ import math
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
+from lightning.pytorch.plugins.precision import MixedPrecision
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from recsys import checkpoints
 from recsys.data import SequenceData
-from recsys.errors import InputError
+from recsys.errors import InputError, did_you_mean
 from recsys.losses import Loss
+from recsys.metrics import METRICS, Average, mean_metrics
 from recsys.models import Batch, Model, RecBole
 from recsys.models.searches import SearchBranch
 from recsys.ranking import top_k
-from recsys.training.evaluation import Evaluation
+from recsys.training.baselines import Chance, Ranker, Scored, baselines
+from recsys.training.evaluation import Evaluation, frame
+from recsys.training.protocols import Questions, read_candidates
+from recsys.training.rowwise import RowwiseAdagrad, make_sparse
 from recsys.training.schedule import Schedule, scale
+from recsys.training.slices import Slice, check
 
 
 class SequentialRecommender(pl.LightningModule):
@@ -29,13 +37,21 @@ class SequentialRecommender(pl.LightningModule):
         network: The model; its `n_items` and `max_len` come from the data.
         loss: Training loss (default of the command line: Softmax); RecBole's models bring their own.
         learning_rate: Step size of Adam, at its highest.
+        optimizer: "adamw" moves all weights in every step. "rowwise_adagrad" moves but the rows of the item table that
+            the step has read, and all other weights by AdamW: for large tables and losses that read few rows.
+        table_learning_rate: Step size of the item table under "rowwise_adagrad".
         schedule: What the learning rate does after the warm-up: nothing, or go down to 0 at the last step of
             `trainer.max_epochs` or `trainer.max_steps`.
         warmup_steps: Steps in which the learning rate climbs.
-        weight_decay: Decoupled weight decay.
+        weight_decay: Decoupled weight decay; rows that "rowwise_adagrad" moves have none.
         betas: Decay rates of Adam's moments.
         cutoffs: List lengths k of the metrics, as in ndcg@k.
         exclude_seen: Never recommend what is already in the history.
+        average: What metrics are means over: requests, or users, each with the mean of its requests.
+        candidates: Parquet file of request_id and item_ids, as `recsys predict` writes it: `recsys test` re-ranks these
+            lists too.
+        slices: Requests that `recsys test` looks at apart, by name and rule (default: by length of history, by targets
+            outside the vocabulary, after a search).
         warm_start: What a model that reads searches grows from: the checkpoint folder of a trained backbone (SASRec
             for SearchSASRec), or the name of a run. Where there is a config of that name but no run, `recsys fit`
             trains it first, on the same data.
@@ -48,12 +64,17 @@ class SequentialRecommender(pl.LightningModule):
         network: Model,
         loss: Loss,
         learning_rate: float = 1e-3,
+        optimizer: Literal["adamw", "rowwise_adagrad"] = "adamw",
+        table_learning_rate: float = 0.1,
         schedule: Schedule = "constant",
         warmup_steps: int = 0,
         weight_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.98),
         cutoffs: tuple[int, ...] = (5, 10, 20),
         exclude_seen: bool = False,
+        average: Average = "request",
+        candidates: str | None = None,
+        slices: dict[str, Slice] | None = None,
         warm_start: str | None = None,
         freeze_backbone: bool = True,
         k: int = 10,
@@ -65,11 +86,14 @@ class SequentialRecommender(pl.LightningModule):
             raise InputError(f"--model.k {k}: ask for at least 1 item.")
         if warmup_steps < 0:
             raise InputError(f"--model.warmup_steps {warmup_steps}: must be at least 0.")
+        check(slices or {})
         self.network = network
         self.loss = loss
+        self.optimizer, self.table_learning_rate = optimizer, table_learning_rate
         self.learning_rate, self.weight_decay, self.betas = learning_rate, weight_decay, betas
         self.schedule, self.warmup_steps = schedule, warmup_steps
         self.cutoffs, self.exclude_seen, self.k = tuple(sorted(cutoffs)), exclude_seen, k
+        self.average, self.candidates, self.slices = average, candidates, slices
         self.warm_start, self.freeze_backbone = warm_start, freeze_backbone
         if isinstance(network, SearchBranch) and warm_start is not None and freeze_backbone:
             network.part_text()  # what is frozen cannot learn to read queries
@@ -84,7 +108,15 @@ class SequentialRecommender(pl.LightningModule):
         return data
 
     def setup(self, stage: str) -> None:
-        """Tell model and loss what they may know, and grow from the warm start, before the first step."""
+        """Tell data, model and loss what they are to know, and grow from the warm start, before all steps."""
+        self.data.times, self.data.searches = self.network.uses_times, self.network.uses_searches
+        measured = [f"val/{metric}@{k}" for metric in METRICS for k in self.cutoffs]
+        for stopping in self.trainer.early_stopping_callbacks if stage == "fit" else ():
+            if stopping.monitor.startswith("val/") and stopping.monitor not in measured:
+                raise InputError(
+                    f"--early_stopping.monitor {stopping.monitor}: validation does not measure it with --model.cutoffs "
+                    f"{list(self.cutoffs)}.{did_you_mean(stopping.monitor, measured)}"
+                )
         if stage == "fit" and self.network.described is not None:
             self.network.described.describe(self.data.content, self.data.popularity() >= self.data.min_count)
             known = [name for name, _ in self.named_buffers() if name.startswith("network.item_embedding.")]
@@ -100,15 +132,25 @@ class SequentialRecommender(pl.LightningModule):
                 logger.log_hyperparams({"loss": described})
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW over what is trained, its learning rate scheduled step by step."""
+        """What moves the weights that are trained, its learning rate scheduled step by step."""
         total = self.trainer.estimated_stepping_batches
         if self.schedule != "constant" and math.isinf(total):
             raise InputError(f"--model.schedule {self.schedule}: needs an end, set --trainer.max_epochs.")
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        adam = torch.optim.AdamW(trained, lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay)
+        adam = self._adam([parameter for parameter in self.parameters() if parameter.requires_grad])
         factor = partial(scale, total=total, warmup=self.warmup_steps, schedule=self.schedule)
         steps = torch.optim.lr_scheduler.LambdaLR(adam, factor)
         return {"optimizer": adam, "lr_scheduler": {"scheduler": steps, "interval": "step"}}
+
+    def _adam(self, trained: list[nn.Parameter]) -> torch.optim.Optimizer:
+        if self.optimizer == "rowwise_adagrad":
+            tables = {id(table) for table in make_sparse(self.network, self.loss, self.trainer)}
+            rest, rows = ([p for p in trained if (id(p) in tables) == chosen] for chosen in (False, True))
+            rates = self.learning_rate, self.table_learning_rate
+            return RowwiseAdagrad(rest, rows, *rates, self.betas, self.weight_decay)
+        # one kernel where there is one, unless gradients that have been scaled must be clipped before it
+        scaled = isinstance(self.trainer.precision_plugin, MixedPrecision)
+        fused = self.device.type in ("cpu", "cuda") and not (scaled and self.trainer.gradient_clip_val)
+        return torch.optim.AdamW(trained, self.learning_rate, self.betas, weight_decay=self.weight_decay, fused=fused)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of all targets of the batch's histories."""
@@ -121,64 +163,72 @@ class SequentialRecommender(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Start counting anew."""
-        self._begin("valid", exposed=False)
+        self._begin("valid")
+        self._evaluation = Evaluation(self.questions, ["full"], Chance())
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Rank the requests of the batch."""
-        self._evaluation.add(batch.request, self.network.encode(batch), self._table)
+        self._evaluation.add(batch.request.cpu().numpy(), Scored(self.network.encode(batch), self._table))
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over all requests of all processes."""
         self._report("val", self._evaluation)
 
     def on_test_epoch_start(self) -> None:
-        """Start counting anew, for the model and for the popularity of items beside it."""
-        self._begin("test", exposed=True)
-        self._popular = self._evaluation_of("test", exposed=True)
-        self._popularity = torch.from_numpy(self.data.popularity()).to(self.device, torch.float32)[:, None]
+        """Start counting anew, for the model and for every baseline beside it."""
+        self._begin("test")
+        protocols = self.questions.protocols
+        self._baselines: dict[str, tuple[Ranker, Evaluation]] = {
+            name: (ranker, Evaluation(self.questions, protocols, ranker))
+            for name, ranker in baselines(self.questions).items()
+        }
+        self._evaluation = Evaluation(self.questions, protocols, Chance())
 
     def test_step(self, batch: Batch, index: int) -> None:
-        """Rank the requests of the batch by the model, and by popularity."""
-        self._evaluation.add(batch.request, self.network.encode(batch), self._table)
-        self._popular.add(batch.request, self._popularity.new_ones(len(batch), 1), self._popularity)
+        """Rank the requests of the batch by the model, and by every baseline."""
+        rows = batch.request.cpu().numpy()
+        self._evaluation.add(rows, Scored(self.network.encode(batch), self._table))
+        for ranker, evaluation in self._baselines.values():
+            evaluation.add(rows, ranker)
 
     def on_test_epoch_end(self) -> None:
         """Log the means; the rows per request stay in `test_frame`."""
-        self._report("test/popular", self._popular)
+        for name, (_, evaluation) in self._baselines.items():
+            self._report(f"test/{name}", evaluation)
         self._report("test", self._evaluation)
-        self.test_frame = self._evaluation.frame()
+        others = {name: evaluation for name, (_, evaluation) in self._baselines.items()}
+        self.test_frame = frame(self.questions, {"": self._evaluation, **others})
 
     def on_predict_epoch_start(self) -> None:
         """Prepare the item table."""
-        self._begin("test", exposed=False)
+        self._begin("test")
 
     def predict_step(self, batch: Batch, index: int) -> tuple[Tensor, Tensor, Tensor]:
         """Requests `[points]`, their items in rank order `[points, k]` and the scores `[points, k]`."""
-        exclude = None
-        if self.exclude_seen:
-            seen = self._evaluation.seen(batch.request.cpu().numpy())
-            exclude = torch.from_numpy(seen.offsets), torch.from_numpy(seen.values)
-        ids, scores = top_k(self.network.encode(batch), self._table, self.k, exclude)
+        seen = self.questions.excluded(batch.request.cpu().numpy())
+        ids, scores = top_k(self.network.encode(batch), self._table, self.k, (seen.offsets, seen.values))
         return batch.request, ids, scores
 
-    def _begin(self, split: str, exposed: bool) -> None:
+    def _begin(self, split: str) -> None:
         table = self.network.item_vectors()
         self._table = None if table is None else table.detach()  # a parameter would become one of this module's own
-        self._evaluation = self._evaluation_of(split, exposed)
-
-    def _evaluation_of(self, split: str, exposed: bool) -> Evaluation:
         data = self.data
-        return Evaluation(data.dataset, data.histories(split), self.cutoffs, self.exclude_seen, exposed)
+        given, digest = None, None
+        if self.candidates is not None and split == "test":
+            given, digest = read_candidates(Path(self.candidates), data.dataset)
+        histories = data.histories(split)
+        self.questions = Questions(
+            data.dataset, histories, split, self.cutoffs, self.exclude_seen, self.average, given, digest
+        )
 
     def _report(self, prefix: str, evaluation: Evaluation) -> None:
-        names, sums = evaluation.sums()
-        total = torch.tensor(sums, dtype=torch.float64)
+        names, totals = evaluation.totals()
+        total = torch.from_numpy(totals)
         if self.trainer.world_size > 1:
-            total = self.trainer.strategy.reduce(total.to(self.device), reduce_op="sum")
-        means = {
-            f"{prefix}/{name}": value / float(total[-1])
-            for name, value in zip(names[:-1], total.tolist(), strict=False)
-        }
+            total = self.trainer.strategy.reduce(total.to(self.device), reduce_op="sum").cpu()
+        sums, counts = total.numpy()
+        groups = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+        means = mean_metrics({f"{prefix}/{name}": groups[:, i] for i, name in enumerate(names)})
         for name, value in means.items():
             self.log(name, value, prog_bar=name == "val/ndcg@10", rank_zero_only=False)
         self.scores |= means

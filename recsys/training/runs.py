@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+import torch
+
 from recsys.errors import InputError
 
 CHECKPOINT = "checkpoint"
@@ -15,7 +17,11 @@ LAST = Path("checkpoints") / "last.ckpt"
 
 
 def new_run(root: Path, name: str) -> Path:
-    """A folder for a new run; the processes that Lightning or torchrun start beside this one get the same."""
+    """A folder for a new run; the processes that Lightning, torchrun or Ray start beside this one get the same."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():  # by Ray, or by the run before
+        made = [str(_make(root, name)) if torch.distributed.get_rank() == 0 else None]
+        torch.distributed.broadcast_object_list(made)
+        return Path(str(made[0]))
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
         return _agreed(lambda: _make(root, name))
     if int(os.environ.get("LOCAL_RANK", "0")) > 0 and "RECSYS_RUN_DIR" in os.environ:

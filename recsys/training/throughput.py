@@ -84,8 +84,8 @@ class Throughput(Callback):
 
     def _stop(self, trainer: pl.Trainer) -> None:
         if self._since is not None:
-            if trainer.strategy.root_device.type == "cuda":
-                torch.cuda.synchronize()
+            if trainer.strategy.root_device.type != "cpu":
+                torch.accelerator.synchronize(trainer.strategy.root_device)
             self._epoch[2] += perf_counter() - self._since[0]
             self._epoch[3] += _making(trainer) - self._since[1]
             self._since = None

@@ -28,6 +28,7 @@ def only_items(lengths, visible):
         user=user,
         visible=seen,
         request=np.arange(len(user)),
+        target=Ragged(np.zeros(1 + len(user), np.int64), NOTHING),
         wanted=np.ones(len(user), bool),
         search_user=NOTHING,
         search_timestamp=NOTHING,
@@ -152,6 +153,18 @@ def test_every_tensor_is_int64(data, training):
     batch = assemble(data, known, rows, np.arange(len(rows)), training)
     assert {name: value.dtype for name, value in vars(batch).items() if value.dtype != torch.int64} == {}
     assert len(batch) == len(batch.request) == len(batch.point_row) == len(batch.point_position)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_what_is_not_asked_for_is_left_out_and_the_rest_stays(data, training):
+    known = histories(data, "train" if training else "test")
+    rows = training_rows(known, 5, 2) if training else request_rows(known, 5)
+    whole, bare = (assemble(data, known, rows, np.arange(len(rows)), training, *([asked] * 2)) for asked in (1, 0))
+    assert len(whole.search_row) > 0
+    assert bare.timestamp is bare.request_timestamp is None
+    assert bare.search_row.tolist() == bare.search_type.tolist() == []
+    left = vars(bare).keys() - {"timestamp", "request_timestamp", *(name for name in vars(bare) if "search" in name)}
+    assert all(torch.equal(vars(whole)[name], vars(bare)[name]) for name in left)
 
 
 def test_a_data_set_without_searches_has_none_in_its_batches(generic):

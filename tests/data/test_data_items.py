@@ -40,7 +40,7 @@ def test_titles_are_hashed_at_the_numbers_of_their_items(tmp_path):
     texts = ["", "", "toystory", "红鞋子", ""]
     assert [[g for g in row if g] for row in content.gram.tolist()] == [grams(text) for text in texts]
     assert content.gram.dtype == np.uint32
-    assert content.feature.shape == (5, 0)
+    assert content.vector.shape == (5, 0)
 
 
 def test_taxonomies_count_by_field_and_value_and_nothing_else_does(tmp_path):
@@ -56,7 +56,7 @@ def test_fields_by_name_and_a_field_of_vectors(tmp_path):
         *(set(), {code("tags=q")}, set()),
         *({code("tags=p"), code("tags=q")}, set()),
     ]
-    assert content.feature.tolist() == [[0, 0], [0, 0], [3, 4], [1, 2], [0, 0]]
+    assert content.vector.tolist() == [[0, 0], [0, 0], [3, 4], [1, 2], [0, 0]]
     assert read_content(tmp_path / "d", ITEMS, []).category.shape == (5, 0)
 
 
@@ -66,8 +66,8 @@ def test_fields_by_name_and_a_field_of_vectors(tmp_path):
         ([*ROWS, ROWS[0]], {}, "item 'c' occurs twice"),
         (ROWS, {"categories": ["nothing"]}, "no field 'nothing'"),
         (ROWS, {"categories": ["n"]}, "names 'n', which holds numbers"),
-        (ROWS, {"features": "n"}, "names 'n', which is no float_seq"),
-        ([*ROWS, "d\t\t\t\t\t\t5\t0"], {"features": "v"}, "of item 'd' has 1 numbers, of others 2"),
+        (ROWS, {"vectors": "n"}, "names 'n', which is no float_seq"),
+        ([*ROWS, "d\t\t\t\t\t\t5\t0"], {"vectors": "v"}, "of item 'd' has 1 numbers, of others 2"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, rows, fields, message):
@@ -87,7 +87,7 @@ def test_from_the_cache_it_is_what_the_file_says_now(tmp_path, monkeypatch):
     path = write(tmp_path / "d", ROWS)
     for rows in (ROWS, ROWS, ROWS[:2]):
         write(path, rows)
-        for fields in ({}, {"categories": ["tags"], "features": "v"}):
+        for fields in ({}, {"categories": ["tags"], "vectors": "v"}):
             ours, theirs = cached_content(path, ITEMS, **fields), read_content(path, ITEMS, **fields)
             for name, value in vars(theirs).items():
                 assert np.array_equal(getattr(ours, name), value)
@@ -123,10 +123,10 @@ def test_a_catalogue_has_every_item_that_is_described_or_was_clicked_in_training
 def test_of_a_catalogue_the_count_tells_who_has_an_id(folder):
     path = folder(inter=INTER, request=REQUEST)
     write(path, ROWS)
-    data = SequenceData(str(path), vocabulary="catalogue", features="v")
+    data = SequenceData(str(path), vocabulary="catalogue", vectors="v")
     assert {data.dataset.items.tokens[i - 1] for i in np.flatnonzero(data.popularity() >= data.min_count)} == {"a"}
-    assert data.n_features == 2
-    assert SequenceData(str(path)).n_features == 0
+    assert data.vector_width == 2
+    assert SequenceData(str(path)).vector_width == 0
 
 
 def test_a_catalogue_without_a_file_is_refused(folder):

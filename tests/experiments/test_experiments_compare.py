@@ -57,6 +57,8 @@ def test_identical_runs_differ_by_exactly_nothing(write: Write, values: np.ndarr
     ((first, second),) = compare(found, "ndcg@10")
     assert first.difference is None
     assert tuple(second.difference) == (0, 0, 0)
+    assert (first.p, first.wilcoxon_p) == (None, None)
+    assert (second.p, second.wilcoxon_p) == (1, 1)
     assert first.value == second.value
 
 
@@ -75,6 +77,65 @@ def test_the_interval_is_over_users(write: Write) -> None:
     assert mean == pytest.approx(9.5)
     half = 1.96 * by_user[:20].std(ddof=1) / np.sqrt(20)
     assert (high - low) / 2 == pytest.approx(half, rel=0.15)
+
+
+def test_the_more_runs_are_compared_the_less_one_difference_says(write: Write, values: np.ndarray) -> None:
+    base, better, same = write("a", values), write("bb", values + 0.25), write("ccc", values)
+    ((row, _),) = compare(find_runs([base, better]), "ndcg@10", find_runs([base])[0])
+    assert row.p is not None
+    assert row.p < 0.001
+    found = find_runs([base, better, same])
+    (rows,) = compare(found, "ndcg@10", found[0])
+    of_run = {each.run.folder: each for each in rows}
+    assert of_run[better].p == pytest.approx(2 * row.p)
+    assert of_run[better].wilcoxon_p == pytest.approx(2 * row.wilcoxon_p)
+    assert of_run[same].p == 1
+
+
+def test_pairs_are_found_by_request_not_by_row(write: Write, values: np.ndarray) -> None:
+    folders = [write("a", values), write("bb", values)]
+    frame = pl.read_parquet(folders[1] / "test_requests.parquet")
+    frame.with_columns(request_id=pl.lit("x") + pl.col("request_id")).write_parquet(
+        folders[1] / "test_requests.parquet"
+    )
+    with pytest.raises(InputError, match="has other test requests than"):
+        compare(find_runs(folders), "ndcg@10")
+
+
+def test_runs_that_share_one_protocol_and_not_another(
+    write: Write, values: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [write("a", values), write("bb", values)]
+    for i, folder in enumerate(folders):
+        result = json.loads((folder / "test.json").read_text())
+        result["protocols"] = {"full": {"items": 9}, "given": {"sha256": str(i)}}
+        result["metrics"]["test/given/ndcg@10"] = 0.5
+        (folder / "test.json").write_text(json.dumps(result))
+        frame = pl.read_parquet(folder / "test_requests.parquet")
+        frame.with_columns(pl.lit(0.5).alias("given/ndcg@10")).write_parquet(folder / "test_requests.parquet")
+    assert [len(group) for group in compare(find_runs(folders), "ndcg@10")] == [2]
+    assert [len(group) for group in compare(find_runs(folders), "given/ndcg@10")] == [1, 1]
+    assert main(["compare", *map(str, folders), "--metric", "ndcg@10", "given/ndcg@10"]) == 0
+    shown = capsys.readouterr().out
+    assert "tables of their own" in shown
+    assert "given/ndcg@10: sha256: 1" in shown
+
+
+def test_a_mean_over_users_is_compared_over_users(write: Write) -> None:
+    values = np.random.default_rng(1).random(60)
+    folders = [write("a", values), write("bb", values * 0.5)]
+    for folder in folders:
+        result = json.loads((folder / "test.json").read_text())
+        result["protocol"]["average"] = "user"
+        (folder / "test.json").write_text(json.dumps(result))
+        frame = pl.read_parquet(folder / "test_requests.parquet")
+        few = pl.when(pl.col("timestamp") < 30).then(pl.lit("u0")).otherwise("user_id")
+        frame.with_columns(few.alias("user_id")).write_parquet(folder / "test_requests.parquet")
+    ((first, second),) = compare(find_runs(folders), "ndcg@10")
+    by_user = first.run.requests().group_by("user_id").agg(pl.col("ndcg@10").mean())["ndcg@10"].mean()
+    assert first.value.mean == pytest.approx(by_user)
+    assert second.difference is not None
+    assert second.difference.mean == pytest.approx(-by_user / 2)
 
 
 @pytest.mark.parametrize("other", [{"fingerprint": "g"}, {"exclude_seen": True}])

@@ -11,7 +11,7 @@ from recsys.metrics import METRICS, accuracy, compiled, evaluate, mean_metrics
 
 
 def one(ranked, relevant, cutoff, metrics=METRICS):
-    values = evaluate([ranked], [0, len(relevant)], relevant, [cutoff], metrics)
+    values = evaluate([ranked], [relevant], [cutoff], metrics)
     return {name.split("@")[0]: column[0] for name, column in values.items()}
 
 
@@ -64,23 +64,23 @@ def test_each_unknown_relevant_item_counts():
 
 
 def test_a_repeated_id_moves_only_its_own_request():
-    values = evaluate([[3], [4], [5]], [0, 3, 3, 5], [3, 9, 3, 6, 5], [1], ["recall"])["recall@1"]
+    values = evaluate([[3], [4], [5]], ([0, 3, 3, 5], [3, 9, 3, 6, 5]), [1], ["recall"])["recall@1"]
     np.testing.assert_array_equal(values, [0.5, np.nan, 0.5])
 
 
 def test_nothing_relevant_has_no_value_and_does_not_enter_the_mean():
-    values = evaluate([[1, 2], [1, 2]], [0, 0, 1], [2], [2])
+    values = evaluate([[1, 2], [1, 2]], [[], [2]], [2])
     assert all(np.isnan(column[0]) for column in values.values())
     assert mean_metrics(values)["mrr@2"] == 0.5
     assert np.isnan(mean_metrics({"mrr@2": np.array([np.nan])})["mrr@2"])
 
 
 def test_no_requests():
-    assert evaluate(np.zeros((0, 5), int), [0], [], [5], ["ndcg"])["ndcg@5"].shape == (0,)
+    assert evaluate(np.zeros((0, 5), int), [], [5], ["ndcg"])["ndcg@5"].shape == (0,)
 
 
 def test_keys_follow_the_order_asked_for():
-    assert list(evaluate([[1]], [0, 1], [1], [10, 1], ["map", "hit"])) == ["map@10", "map@1", "hit@10", "hit@1"]
+    assert list(evaluate([[1]], [[1]], [10, 1, 10], ["map", "hit"])) == ["map@10", "map@1", "hit@10", "hit@1"]
 
 
 @pytest.mark.parametrize(
@@ -90,16 +90,23 @@ def test_keys_follow_the_order_asked_for():
         ({"cutoffs": []}, "cutoffs"),
         ({"metrics": ["ndgc"]}, "'ndcg'"),
         ({"ranked": [1, 2]}, "ranked"),
+        ({"ranked": [[1, 2], [3]]}, "ranked"),
         ({"ranked": [[1.0]]}, "integers"),
         ({"ranked": [[-1, 2]]}, "negative"),
-        ({"offsets": [0]}, "offsets"),
-        ({"offsets": [0, 2]}, "offsets"),
-        ({"offsets": [1, 1]}, "offsets"),
-        ({"ranked": [[1], [1]], "offsets": [0, 2, 1]}, "offsets"),
+        ({"relevant": ([0], [1])}, "offsets"),
+        ({"relevant": ([0, 2], [1])}, "offsets"),
+        ({"relevant": ([1, 1], [1])}, "offsets"),
+        ({"ranked": [[1], [1]], "relevant": ([0, 2, 1], [1])}, "offsets"),
+        ({"relevant": [[1], [2]]}, "offsets"),
+        ({"relevant": [[-1]]}, "negative"),
+        ({"relevant": [["a"]]}, "integers"),
+        ({"relevant": 1}, "tuple"),
+        ({"compat": "recbol"}, "'recbole'"),
+        ({"threads": 0}, "threads"),
     ],
 )
 def test_bad_arguments(change, message):
-    good = {"ranked": [[1, 2]], "offsets": [0, 1], "relevant": [1], "cutoffs": [1]}
+    good = {"ranked": [[1, 2]], "relevant": ([0, 1], [1]), "cutoffs": [1]}
     with pytest.raises(InputError, match=message):
         evaluate(**(good | change))
 
@@ -137,7 +144,7 @@ def plain(ranked, wanted, k):
 @given(problems(), st.integers(1, 15))
 def test_equals_the_definitions(problem, k):
     ranked, sets, _ = problem
-    got = evaluate(ranked, *csr(sets), [k])
+    got = evaluate(ranked, csr(sets), [k])
     for i, wanted in enumerate(sets):
         expected = plain(ranked[i].tolist(), set(wanted.tolist()), k)
         assert {name: got[f"{name}@{k}"][i] for name in METRICS} == pytest.approx(expected, abs=1e-12)
@@ -147,8 +154,8 @@ def test_equals_the_definitions(problem, k):
 @given(problems())
 def test_order_of_relevant_ids_does_not_matter(problem):
     ranked, sets, rng = problem
-    got = evaluate(ranked, *csr(sets), [1, 3, 10])
-    shuffled = evaluate(ranked, *csr([rng.permutation(np.r_[wanted, wanted]) for wanted in sets]), [1, 3, 10])
+    got = evaluate(ranked, csr(sets), [1, 3, 10])
+    shuffled = evaluate(ranked, csr([rng.permutation(np.r_[wanted, wanted]) for wanted in sets]), [1, 3, 10])
     for name in got:
         np.testing.assert_array_equal(got[name], shuffled[name])
 
@@ -158,7 +165,7 @@ def test_order_of_relevant_ids_does_not_matter(problem):
 def test_in_unit_interval_and_growing_with_the_cutoff(problem):
     ranked, sets, _ = problem
     cutoffs = range(1, 14)
-    got = evaluate(ranked, *csr(sets), cutoffs)
+    got = evaluate(ranked, csr(sets), cutoffs)
     assert all(((column >= 0) & (column <= 1 + 1e-12)).all() for column in got.values())
     for name in ("hit", "recall", "mrr"):
         assert (np.diff([got[f"{name}@{k}"] for k in cutoffs], axis=0) >= 0).all()
@@ -166,13 +173,13 @@ def test_in_unit_interval_and_growing_with_the_cutoff(problem):
 
 def test_any_kind_of_array_meets_one_compiled_kernel():
     ranked, offsets, relevant = np.array([[3, 1], [2, 3]]), np.array([0, 1, 2]), np.array([1, 2])
-    expected = evaluate(ranked, offsets, relevant, [2], ["mrr"])["mrr@2"]
+    expected = evaluate(ranked, (offsets, relevant), [2], ["mrr"])["mrr@2"]
     frozen = ranked.copy()
     frozen.flags.writeable = False
     for form in (frozen, np.asfortranarray(ranked), ranked.astype(np.int32), ranked.astype(np.uint16), ranked[:, ::1]):
-        values = evaluate(form, offsets.astype(np.int32), relevant.tolist(), np.array([2]), ["mrr"])["mrr@2"]
+        values = evaluate(form, (offsets.astype(np.int32), relevant.tolist()), np.array([2]), ["mrr"])["mrr@2"]
         np.testing.assert_array_equal(values, expected)
-    assert len(accuracy._walk.signatures) == 1
+    assert len(accuracy._count.signatures) == 1
 
 
 def test_compiles_uncached_where_nothing_can_be_cached(monkeypatch):

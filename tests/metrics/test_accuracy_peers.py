@@ -27,7 +27,7 @@ def test_recbole(problem, name, monkeypatch):
     metric = getattr(peers, {"hit": "Hit", "recall": "Recall", "precision": "Precision"}.get(name, name.upper()))
     counted = (np.diff(offsets),) if name in ("recall", "ndcg", "map") else ()
     peer = metric({"metric_decimal_place": 4, "topk": [DEPTH]}).metric_info(labels[:, :DEPTH], *counted)
-    ours = evaluate(ranked[:, :DEPTH], offsets, relevant, cutoffs, [name])
+    ours = evaluate(ranked[:, :DEPTH], (offsets, relevant), cutoffs, [name])
     np.testing.assert_allclose(np.stack([ours[f"{name}@{k}"] for k in cutoffs], axis=1), peer, rtol=0, atol=1e-12)
 
 
@@ -36,12 +36,12 @@ def test_scikit_learn_ndcg(problem, k):
     ranked, offsets, relevant, labels = problem
     scores = np.arange(ITEMS, 0, -1)
     peer = [ndcg_score([row], [scores], k=k) for row in labels.astype(int)]
-    ours = evaluate(ranked, offsets, relevant, [k], ["ndcg"])[f"ndcg@{k}"]
+    ours = evaluate(ranked, (offsets, relevant), [k], ["ndcg"])[f"ndcg@{k}"]
     np.testing.assert_allclose(ours, peer, rtol=0, atol=1e-12)
 
 
 def test_scikit_learn_average_precision_over_whole_lists(problem):
     ranked, offsets, relevant, labels = problem
     peer = [average_precision_score(row, np.arange(ITEMS, 0, -1)) for row in labels]
-    ours = evaluate(ranked, offsets, relevant, [ITEMS], ["map"])[f"map@{ITEMS}"]
+    ours = evaluate(ranked, (offsets, relevant), [ITEMS], ["map"])[f"map@{ITEMS}"]
     np.testing.assert_allclose(ours, peer, rtol=0, atol=1e-12)

@@ -27,14 +27,14 @@ def content() -> Content:
     rng = np.random.default_rng(0)
     category = rng.integers(1, 2**32, (ITEMS, 2)).astype(np.uint32)
     category[0], category[1::2, 1] = 0, 0
-    feature = rng.normal(size=(ITEMS, 3)).astype(np.float32)
-    return Content(gram_matrix(TITLES).astype(np.uint32), category, feature)
+    vector = rng.normal(size=(ITEMS, 3)).astype(np.float32)
+    return Content(gram_matrix(TITLES).astype(np.uint32), category, vector)
 
 
 @pytest.fixture(params=[SASRec, BERT4Rec, SearchSASRec])
 def network(request, trained, content):
     """A model with content, told what is known of the items."""
-    made = trained(request.param(**SHAPE, content=True, buckets=97, n_features=3))
+    made = trained(request.param(**SHAPE, content=True, buckets=97, vector_width=3))
     made.described.describe(content, CLICKED)
     return made
 
@@ -51,13 +51,13 @@ def plain_rows(embedding: ItemEmbedding, content: Content) -> torch.Tensor:
         for c in content.category[item]:
             if c:
                 row = row + embedding.categories.weight[1 + (int(c) - 1) % (CATEGORIES - 1)]
-        vector = torch.from_numpy(content.feature[item])
+        vector = torch.from_numpy(content.vector[item])
         normal = (vector - vector.mean()) / (vector.var(unbiased=False) + 1e-5).sqrt()
-        rows.append(row + embedding.features.weight @ normal)
+        rows.append(row + embedding.vector_map.weight @ normal)
     return torch.stack(rows)
 
 
-def test_a_vector_is_id_and_text_and_categories_and_features(network, content):
+def test_a_vector_is_id_and_text_and_categories_and_vectors(network, content):
     expected = plain_rows(network.described, content)
     torch.testing.assert_close(network.item_vectors()[:, :16], expected)
     some = torch.tensor([[3, 3], [0, 19]])
@@ -148,22 +148,22 @@ def test_a_state_of_another_catalogue_is_refused(network):
 
 
 def test_vectors_of_another_width_are_refused(content):
-    with pytest.raises(InputError, match=r"width 3, but the model was made for n_features 0"):
+    with pytest.raises(InputError, match=r"width 3, but the model was made for vector_width 0"):
         SASRec(**SHAPE, content=True, buckets=97).described.describe(content, CLICKED)
 
 
 def test_queries_go_through_the_encoder_of_titles(content, batch_of):
-    model = SearchSASRec(**SHAPE, content=True, buckets=97, n_features=3)
+    model = SearchSASRec(**SHAPE, content=True, buckets=97, vector_width=3)
     assert model.text is model.described.text
     assert not any(name.startswith("query_text") for name in model.state_dict())
-    own = SearchSASRec(**SHAPE, content=True, buckets=97, n_features=3, share_text=False)
+    own = SearchSASRec(**SHAPE, content=True, buckets=97, vector_width=3, share_text=False)
     assert own.text is own.query_text is not own.described.text
 
 
 def test_a_frozen_encoder_of_titles_has_a_copy_that_learns_queries(trained, batch_of, content):
-    plain = trained(SASRec(**SHAPE, content=True, buckets=97, n_features=3))
+    plain = trained(SASRec(**SHAPE, content=True, buckets=97, vector_width=3))
     plain.described.describe(content, CLICKED)
-    grown = SearchSASRec(**SHAPE, content=True, buckets=97, n_features=3)
+    grown = SearchSASRec(**SHAPE, content=True, buckets=97, vector_width=3)
     grown.part_text()
     grown.load_backbone(plain.state_dict())
     for parameter in grown.backbone():

@@ -1,7 +1,7 @@
 """One synthetic Qilin, one data set without requests and one trained SASRec, made once and shared by all tests here."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,14 +37,22 @@ class Zoo:
     def runs(self) -> Path:
         return self.root / "runs"
 
-    def args(self, verb: str, name: str, *more: str, config: str = "sasrec_qilin", data: Path | None = None) -> list:
+    def args(
+        self,
+        verb: str,
+        name: str,
+        *more: str,
+        config: str = "sasrec_qilin",
+        data: Path | None = None,
+        network: Mapping[str, str] = NETWORK,
+    ) -> list[str]:
         """The command line: tiny, quiet, on one CPU; `more` comes last and wins."""
-        network = [part for key, value in NETWORK.items() for part in (f"--model.network.init_args.{key}", value)]
+        shape = [part for key, value in network.items() for part in (f"--model.network.init_args.{key}", value)]
         quiet = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
         size = ["--data.batch_size", "32", "--data.min_count", "1", "--trainer.max_epochs", "1"]
         folders = ["--data.path", str(data or self.qilin), "--runs", str(self.runs), "--name", name]
         cpu = ["--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.log_every_n_steps", "1"]
-        return [verb, "--config", config, *folders, *network, *size, *cpu, *quiet, *more]
+        return [verb, "--config", config, *folders, *shape, *size, *cpu, *quiet, *more]
 
     def __call__(self, verb: str, name: str, *more: str, config: str = "sasrec_qilin", data: Path | None = None) -> int:
         return main(self.args(verb, name, *more, config=config, data=data))

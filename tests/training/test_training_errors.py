@@ -175,3 +175,9 @@ def _refused_conversion(zoo, refused: Refused, tmp_path: Path, change: Callable[
     assert str(file) in said
     assert not list((tmp_path / "data").glob("*"))
     return said
+
+
+def test_early_stopping_on_what_validation_does_not_measure(zoo, refused) -> None:
+    said = refused(*zoo.args("fit", "wrong", "--model.cutoffs", "[5,20]"))
+    assert said.startswith("--early_stopping.monitor val/ndcg@10: validation does not measure it")
+    assert "val/ndcg@" in said.partition("Did you mean")[2]

@@ -9,6 +9,7 @@ import yaml
 
 from recsys import checkpoints
 from recsys.data.dataset import load
+from recsys.training.cli import run
 
 
 @pytest.fixture(scope="module")
@@ -37,29 +38,149 @@ def test_every_test_request_has_its_row(zoo, tested: Path) -> None:
     assert frame["timestamp"].is_not_null().all()
 
 
-def test_the_means_over_the_rows_are_the_metrics(tested: Path) -> None:
+BASELINES = ("ceiling", "popular", "recent", "random", "position")
+
+
+def test_the_means_over_the_rows_are_the_metrics_each_within_its_interval(tested: Path) -> None:
     frame = pl.read_parquet(tested / "test_requests.parquet")
-    own = {name: value for name, value in metrics(tested).items() if not name.startswith("test/popular/")}
-    assert len(own) == 36
-    for name, value in own.items():
-        assert frame[name.removeprefix("test/")].mean() == pytest.approx(value, abs=1e-12)
+    result = json.loads((tested / "test.json").read_text())
+    assert result["metrics"].keys() == result["intervals"].keys()
+    assert {f"test/{name}" for name in frame.columns if "@" in name} == result["metrics"].keys()
+    for name, value in result["metrics"].items():
+        column = frame[name.removeprefix("test/")].fill_nan(None)
+        assert column.mean() == pytest.approx(value, abs=1e-12)
+        low, high = result["intervals"][name]
+        assert low <= value <= high
 
 
-def test_popularity_stands_beside_the_model(tested: Path) -> None:
+def test_the_baselines_stand_beside_the_model_under_every_protocol_that_they_answer(tested: Path) -> None:
+    names = {name.removeprefix("test/") for name in metrics(tested)}
+    own = {name for name in names if not name.startswith(BASELINES)}
+    ranked = {name for name in own if not name.startswith("exposed/")}
+    for baseline in ("popular", "recent", "random"):
+        assert {f"{baseline}/{name}" for name in own} <= names
+    assert {f"ceiling/{name}" for name in ranked} <= names
+    assert {f"position/{name}" for name in own - ranked} <= names
+    assert len(names) == 3 * 18 + 3 * 3 * 18 + 2 * 18 + 18
+
+
+def test_no_list_is_better_than_the_ceiling_and_chance_is_worse_than_popularity(tested: Path) -> None:
+    frame = pl.read_parquet(tested / "test_requests.parquet")
+    for name in ("ndcg@10", "recall@20", "map@5", "in_vocabulary/ndcg@10"):
+        for ranker in ("", "popular/", "recent/", "random/"):
+            assert (frame[f"ceiling/{name}"].fill_nan(0) >= frame[ranker + name].fill_nan(0) - 1e-12).all()
     found = metrics(tested)
-    own = {name.removeprefix("test/") for name in found if not name.startswith("test/popular/")}
-    assert {name.removeprefix("test/popular/") for name in found if name.startswith("test/popular/")} == own
-    assert found["test/popular/recall@20"] > 0
-    assert found["test/popular/recall@20"] != found["test/recall@20"]
+    assert 0 < found["test/random/exposed/ndcg@10"] < 1
+    assert found["test/random/recall@20"] < found["test/popular/recall@20"]
+    assert found["test/ceiling/in_vocabulary/recall@20"] > found["test/recall@20"]
 
 
 def test_results_name_their_data_and_protocol(tested: Path) -> None:
     result = json.loads((tested / "test.json").read_text())
     assert (result["model"], result["data"]) == ("SASRec", "tiny")
-    assert result["protocol"] == {"exclude_seen": False, "vocabulary": ["train"]}
+    assert result["protocol"] == {"exclude_seen": False, "vocabulary": ["train"], "average": "request"}
+    assert result["protocols"].keys() == {"full", "in_vocabulary", "exposed"}
+    full = result["protocols"]["full"]
+    assert full["items"] == len(checkpoints.load(tested / "checkpoint").items) - 1
+    assert (full["split"], full["exclude_seen"], full["mean_over"]) == ("test", False, "requests")
     config = yaml.safe_load((tested / "config.test.yaml").read_text())
     assert config["model"]["network"]["init_args"]["dim"] == 8
     assert (tested / "config.yaml").is_file(), "the configuration of the fit stays"
+
+
+def test_slices_have_their_number_and_are_the_rows_that_they_say(tested: Path) -> None:
+    frame = pl.read_parquet(tested / "test_requests.parquet")
+    found = json.loads((tested / "test.json").read_text())["slices"]
+    rules = {
+        "history 1-9": pl.col("history").is_between(1, 9),
+        "history 10+": pl.col("history") >= 10,
+        "known targets": pl.col("cold") == 0,
+        "30 min after search": pl.col("after_search") <= 1800,
+    }
+    assert rules.keys() <= found.keys() | {"history 1-9"}
+    for name, rule in rules.items():
+        rows = frame.filter(rule)
+        if name in found:
+            assert (found[name]["requests"], found[name]["users"]) == (rows.height, rows["user_id"].n_unique())
+            assert found[name]["metrics"]["test/ndcg@10"] == pytest.approx(rows["ndcg@10"].mean(), abs=1e-12)
+
+
+def test_declared_slices_take_the_place_of_the_usual(zoo, tested: Path) -> None:
+    declared = '{"late": {"history": [5, null], "cold": false}, "topic": {"by": "taxonomy1"}}'
+    weights = ["--ckpt_path", str(tested / "checkpoint")]
+    assert zoo("test", "sliced", *weights, "--model.slices", declared) == 0
+    (run,) = zoo.folders("sliced")
+    found = json.loads((run / "test.json").read_text())["slices"]
+    frame = pl.read_parquet(run / "test_requests.parquet")
+    assert found["late"]["requests"] == frame.filter((pl.col("history") >= 5) & (pl.col("cold") == 0)).height
+    topics = [name for name in found if name != "late"]
+    assert 1 < len(topics) <= 10
+    assert all(name.startswith("topic: ") for name in topics)
+    numbers = [found[name]["requests"] for name in topics]
+    assert numbers == sorted(numbers, reverse=True)
+
+
+def test_means_over_users(zoo, tested: Path) -> None:
+    weights = ["--ckpt_path", str(tested / "checkpoint")]
+    scores = run([*zoo.args("test", "users", *weights, "--model.average", "user")]).model.scores
+    frame = pl.read_parquet(tested / "test_requests.parquet")
+    for name in ("ndcg@10", "exposed/map@5", "in_vocabulary/recall@20"):
+        by_user = frame.with_columns(pl.col(name).fill_nan(None)).group_by("user_id").agg(pl.col(name).mean())
+        assert scores[f"test/{name}"] == pytest.approx(by_user[name].mean(), abs=1e-12)
+        assert metrics(zoo.folders("users")[0])[f"test/{name}"] == pytest.approx(by_user[name].mean(), abs=1e-12)
+
+
+def test_given_candidates_are_reranked(zoo, tested: Path, tmp_path: Path) -> None:
+    dataset = load(zoo.qilin)
+    asked = [i for i, split in enumerate(dataset.requests.split) if split == 2]
+    exposed = [dataset.items.decode(dataset.requests.candidate[i][dataset.requests.candidate[i] > 0]) for i in asked]
+    rows = {"request_id": [dataset.requests.id[i] for i in asked[1:]], "item_ids": exposed[1:]}
+    rows["item_ids"][0] = []
+    rows["item_ids"][1] = rows["item_ids"][1] * 2
+    pl.DataFrame(rows).write_parquet(tmp_path / "lists.parquet")
+    weights = ["--ckpt_path", str(tested / "checkpoint"), "--model.candidates", str(tmp_path / "lists.parquet")]
+    assert zoo("test", "given", *weights) == 0
+    (run,) = zoo.folders("given")
+    result = json.loads((run / "test.json").read_text())
+    assert len(result["protocols"]["given"]["sha256"]) == 64
+    frame = pl.read_parquet(run / "test_requests.parquet")
+    has_list = frame["request_id"].is_in(rows["request_id"][1:])
+    assert frame["given/ndcg@10"].is_nan().to_list() == (~has_list).to_list(), "no list, no value"
+    # All targets of this data are known, so that the known exposed items make the very task of the exposed protocol,
+    # but for the order of ties.
+    both = frame.filter(has_list & (frame["cold"] == 0)).select("given/ndcg@10", "exposed/ndcg@10")
+    assert (both["given/ndcg@10"] - both["exposed/ndcg@10"]).abs().median() < 1e-12
+    assert {"test/popular/given/ndcg@10", "test/random/given/ndcg@10"} <= result["metrics"].keys()
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        ({"request_id": ["nobody"], "item_ids": [["1"]]}, "request_id 'nobody' is not in tiny"),
+        ({"request_id": ["r", "r"], "item_ids": [["1"], ["2"]]}, "request_id 'r' occurs twice"),
+        ({"request_id": ["r"], "item_ids": ["1"]}, "must be text and item_ids lists of text"),
+        ({"request_id": ["r"]}, "no Parquet table with request_id and item_ids"),
+    ],
+)
+def test_candidates_that_cannot_be(zoo, tested: Path, tmp_path: Path, refused, rows: dict, complaint: str) -> None:
+    pl.DataFrame(rows).write_parquet(tmp_path / "lists.parquet")
+    weights = ["--ckpt_path", str(tested / "checkpoint"), "--model.candidates", str(tmp_path / "lists.parquet")]
+    assert complaint in refused(*zoo.args("test", "wrong", *weights))
+
+
+@pytest.mark.parametrize(
+    ("slices", "complaint"),
+    [
+        ('{"s": {}}', "give at least one of history, cold, after_search and by"),
+        ('{"s": {"history": [5, 2]}}', "history [5, 2] must ascend"),
+        ('{"s": {"after_search": 0}}', "must be more than 0 seconds"),
+        ('{"s": {"by": "taxonomi1"}}', "no field 'taxonomi1'. Did you mean 'taxonomy1'?"),
+        ('{"s": {"by": "title"}}', "fields of type token, and 'title' is token_seq"),
+    ],
+)
+def test_slices_that_cannot_be(zoo, tested: Path, refused, slices: str, complaint: str) -> None:
+    weights = ["--ckpt_path", str(tested / "checkpoint")]
+    assert complaint in refused(*zoo.args("test", "wrong", *weights, "--model.slices", slices))
 
 
 def test_exposed_items_are_reranked_where_the_data_has_them(tested: Path, plain: Path) -> None:

@@ -1,4 +1,4 @@
-"""Two processes measure what one does, and recommend to everybody once, whoever starts them."""
+"""Two processes train together, measure what one does, and recommend to everybody once, whoever starts them."""
 
 import json
 import os
@@ -8,36 +8,71 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
 
+from recsys import checkpoints
+from recsys.data import SequenceData
 from recsys.experiments import find_runs
 from recsys.training.cli import run
 
-CONFIGS = ("sasrec_qilin", "bert4rec_qilin", "searchsasrec_qilin")
+SMALL = {"dim": "8", "dropout": "0.1"}
+MODELS = {
+    "sasrec_qilin": {**SMALL, "inner_dim": "16"},
+    "bert4rec_qilin": {**SMALL, "inner_dim": "16"},
+    "searchsasrec_qilin": {**SMALL, "inner_dim": "16"},
+    "hstu_qilin": SMALL,
+    "esasrec_qilin": {**SMALL, "inner_dim": "16"},
+    "recbole/NPE": {"settings.embedding_size": "8"},  # some of whose parameters have never a gradient
+}
 VERBS = ("validate", "test", "predict")
 TWO = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 EACH = """
 import json, os, sys
+import torch
 from recsys.training.cli import run
+from recsys.training.throughput import Throughput
 
-found = [run(args).model.scores for args in json.loads(sys.argv[1])]
-if os.environ["RANK"] == "0":
-    print("SCORES", json.dumps(found))
+found = []
+for args in json.loads(sys.argv[1]):
+    cli = run(args)
+    (counted,) = (callback._fit.tolist() for callback in cli.trainer.callbacks if isinstance(callback, Throughput))
+    found.append({"scores": cli.model.scores, "counted": counted})
+    torch.distributed.barrier()  # the next command may need what the first process has written
+print(f"FOUND{os.environ['RANK']}", json.dumps(found))
+"""
+
+FAILING = """
+import os, sys
+from recsys.__main__ import main
+from recsys.training import SequentialRecommender
+
+def fail(self, batch, index):
+    raise RuntimeError("the second process has had enough")
+
+if os.environ.get("LOCAL_RANK") == "1":
+    SequentialRecommender.training_step = fail
+sys.exit(main())
 """
 
 
 def python(*args: str) -> str:
     """What a fresh Python prints, our own imports in its path."""
-    done = subprocess.run(
+    done = finished(*args)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def finished(*args: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
         [sys.executable, *args],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.mark.slow
@@ -49,30 +84,79 @@ def test_two_processes_of_lightning_measure_what_one_does(zoo, sasrec: Path) -> 
 
 
 @pytest.mark.slow
-def test_two_processes_of_torchrun_measure_what_one_does(zoo, tmp_path: Path) -> None:
-    """Validation, test and predictions of the three models; each writes one folder, wherever a process runs."""
-    alone, together = [], []
-    for config in CONFIGS:
-        name = config.removesuffix("_qilin")
-        assert zoo("fit", f"fit_{name}", "--model.warm_start", "null", config=config) == 0
-        weights = ["--ckpt_path", str(zoo.folders(f"fit_{name}")[-1] / "checkpoint"), "--model.warm_start", "null"]
-        for verb in VERBS:
-            alone.append(run(zoo.args(verb, f"{name}_{verb}_one", *weights, config=config)).model.scores)
-            together.append(zoo.args(verb, f"{name}_{verb}_two", *weights, *TWO, config=config))
+def test_two_processes_of_torchrun_train_every_model_and_measure_what_one_does(
+    zoo, sasrec: Path, tmp_path: Path
+) -> None:
+    """One process group for all commands: fits, their evaluation, and a fit in two parts beside one in a whole."""
+
+    def command(verb: str, config: str, processes: str, *more: str) -> list[str]:
+        name = f"{config.split('/')[-1].removesuffix('_qilin')}_{processes}"
+        grown = ["--model.warm_start", str(sasrec / "checkpoint")] if config == "searchsasrec_qilin" else []
+        same = ["--data.vocabulary", "train", "--data.stride", "25", "--trainer.logger", "false"]
+        return zoo.args(verb, name, *grown, *same, *more, config=config, network=MODELS[config])
+
+    save = ["--save_every_n_steps", "2", "--trainer.num_sanity_val_steps", "0", *TWO]
+    together = [command("fit", config, "two", *TWO) for config in MODELS]
+    together += [command(verb, config, "two", *TWO) for config in MODELS for verb in VERBS]
+    together += [
+        command("fit", "bert4rec_qilin", "whole", *save, "--trainer.max_epochs", "2"),
+        command("fit", "bert4rec_qilin", "parts", *save, "--trainer.max_epochs", "1"),
+        command("fit", "bert4rec_qilin", "parts", *save, "--trainer.max_epochs", "2", "--ckpt_path", "last"),
+    ]
     (tmp_path / "each.py").write_text(EACH)
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    printed = python(*torchrun, str(tmp_path / "each.py"), json.dumps(together))
-    (line,) = (line for line in printed.splitlines() if line.startswith("SCORES"))
-    for scores, expected in zip(json.loads(line.removeprefix("SCORES")), alone, strict=True):
-        assert scores == pytest.approx(expected, abs=1e-12)
-    assert [len(scores) for scores in alone] == 3 * [18, 72, 0]  # popularity and the exposed items in tests alone
-    for config in CONFIGS:
-        name = config.removesuffix("_qilin")
-        require_same(zoo, f"{name}_test_one", f"{name}_test_two")
-        (one,), (two,) = (predictions(zoo, f"{name}_predict_{processes}") for processes in ("one", "two"))
+    printed = python(*TORCHRUN, str(tmp_path / "each.py"), json.dumps(together))
+    first, second = (json.loads(line[6:]) for line in sorted(printed.splitlines()) if line.startswith("FOUND"))
+    assert first == second, "all that is measured is known to both"
+
+    fits, evaluations = first[: len(MODELS)], iter(first[len(MODELS) :])
+    for fit, config in zip(fits, MODELS, strict=True):
+        stem = config.split("/")[-1].removesuffix("_qilin")
+        (trained,) = zoo.folders(f"{stem}_two")
+        weights = ["--ckpt_path", str(trained / "checkpoint")]
+        alone = [run(command(verb, config, f"one_{verb}", *weights)).model.scores for verb in VERBS]
+        assert [len(scores) for scores in alone] == [18, 270, 0]  # other protocols and the baselines in tests alone
+        for scores in alone:
+            assert next(evaluations)["scores"] == pytest.approx(scores, abs=1e-12)
+        assert fit["scores"] == pytest.approx(alone[0], abs=1e-12)
+        kept = checkpoints.load(trained / "checkpoint").metrics["val/ndcg@10"]
+        assert kept == pytest.approx(fit["scores"]["val/ndcg@10"], rel=1e-6)
+        require_same(zoo, f"{stem}_one_test", f"{stem}_two")
+        one, two = (predictions(zoo, f"{stem}_{which}") for which in ("one_predict", "two"))
         assert two["request_id"].is_unique().all()
         assert two.drop("scores").equals(one.drop("scores"))
         assert (two["scores"].explode() - one["scores"].explode()).abs().max() < 1e-5
+    assert fits[0]["counted"][:2] == counted(zoo)
+
+    whole, parts = (last(zoo.folders(f"bert4rec_{name}")[0]) for name in ("whole", "parts"))
+    assert len(zoo.folders("bert4rec_parts")) == 1, "the second part goes on in the folder of the first"
+    assert parts["global_step"] == whole["global_step"] > 0
+    assert all(torch.equal(parts["state_dict"][key], value) for key, value in whole["state_dict"].items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [[], TORCHRUN], ids=["lightning", "torchrun"])
+def test_a_process_that_fails_ends_the_others_and_says_why(zoo, tmp_path: Path, launcher: list[str]) -> None:
+    """While the first waits for its gradients."""
+    (tmp_path / "failing.py").write_text(FAILING)
+    command = zoo.args("fit", "failing", *TWO, "--trainer.logger", "false", "--trainer.num_sanity_val_steps", "0")
+    done = finished(*launcher, str(tmp_path / "failing.py"), *command)
+    assert done.returncode > 0
+    assert "the second process has had enough" in done.stderr
+
+
+def counted(zoo) -> list[int]:
+    """Rows and targets of an epoch of SASRec's that two processes have shared out."""
+    data, found = SequenceData(str(zoo.qilin), batch_size=32, stride=25), [0, 0]
+    for rank in range(2):
+        loader = data.train_dataloader()
+        loader.rank, loader.world = rank, 2
+        for batch in loader:
+            found = [found[0] + len(batch.item), found[1] + len(batch.target_item)]
+    return found
+
+
+def last(run: Path) -> dict:
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
 
 
 def require_same(zoo, one: str, two: str) -> None:
@@ -86,9 +170,8 @@ def require_same(zoo, one: str, two: str) -> None:
     assert second.requests().equals(first.requests())
 
 
-def predictions(zoo, name: str) -> list[pl.DataFrame]:
-    """Of each run of that name, all parts together."""
-    return [
-        pl.concat([pl.read_parquet(part) for part in sorted(folder.glob("predictions*.parquet"))]).sort("request_id")
-        for folder in zoo.folders(name)
-    ]
+def predictions(zoo, name: str) -> pl.DataFrame:
+    """Of the run of that name, all parts together."""
+    (folder,) = zoo.folders(name)
+    parts = [pl.read_parquet(part) for part in sorted(folder.glob("predictions*.parquet"))]
+    return pl.concat(parts).sort("request_id")

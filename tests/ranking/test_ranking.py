@@ -1,14 +1,15 @@
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys.errors import InputError
 from recsys.metrics import evaluate
-from recsys.ranking import pad_ranked, rank_candidates, top_k
+from recsys.ranking import catalogue, heaps, keys, pad_ranked, rank_candidates, top_k
 
 
 def stable_sort(vectors, table, k, exclude=None):
@@ -33,10 +34,17 @@ def tied(seed, requests, items, levels):
     return draw(requests), draw(items), (offsets, seen)
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.fixture(params=["cpu", "accelerator"], autouse=True)
+def way(request, monkeypatch):
+    """Both ways of ranking, on the CPU."""
+    if request.param == "accelerator":
+        monkeypatch.setattr(catalogue, "heaps", keys)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.integers(0, 2**31), st.integers(1, 6), st.integers(1, 300), st.integers(0, 2), st.integers(1, 40),
-    st.sampled_from([1, 32, 33, 64, 100, 1000]),
+    st.sampled_from([None, 1, 32, 33, 64, 65, 100, 1000]),
 )  # fmt: skip
 def test_heavy_ties_equal_a_stable_sort_for_every_chunk(seed, requests, items, levels, k, chunk):
     vectors, table, exclude = tied(seed, requests, items, levels)
@@ -45,6 +53,35 @@ def test_heavy_ties_equal_a_stable_sort_for_every_chunk(seed, requests, items, l
     assert ids.dtype == torch.int64
     assert torch.equal(ids, expected)
     assert torch.equal(scores, values)
+
+
+def test_any_number_of_threads_gives_the_same_bits_and_is_left_as_it_was(monkeypatch):
+    monkeypatch.setattr(heaps, "_WIDE", 0)  # small as it is, to be shared among threads
+    generator = torch.Generator().manual_seed(0)
+    vectors, table = torch.randn(700, 16, generator=generator), torch.randn(5000, 16, generator=generator)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(top_k(vectors, table, 20))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for one, three in zip(*found, strict=True):
+        assert torch.equal(one, three)
+
+
+def test_products_are_float32_where_less_is_allowed_elsewhere(monkeypatch):
+    seen = []
+    monkeypatch.setattr(catalogue, "heaps", SimpleNamespace(best=lambda *_: seen.append(precision())))
+    precision = torch.get_float32_matmul_precision
+    before = precision()
+    try:
+        torch.set_float32_matmul_precision("high")
+        top_k(torch.ones(1, 1), torch.ones(2, 1), 1)
+        assert (seen, precision()) == (["highest"], "high")
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def test_real_scores_equal_a_sort_over_many_blocks_and_chunks():
@@ -98,11 +135,17 @@ def test_lower_precision_is_scored_in_float32_also_under_autocast():
     assert torch.equal(top_k(*halves, 20)[0], top_k(halves[0].float(), halves[1].float(), 20)[0])
 
 
-def test_scores_that_are_not_a_number_are_refused():
+@pytest.mark.parametrize("row", [1, 70, 99])
+def test_scores_that_are_not_a_number_are_refused(row):
     vectors, table = torch.ones(2, 2), torch.ones(100, 2)
-    table[70, 0] = torch.nan
+    table[row, 0] = torch.nan
     with pytest.raises(InputError, match="not a number"):
         top_k(vectors, table, 3)
+
+
+def test_candidates_whose_scores_are_not_a_number_are_refused():
+    vectors, table = torch.ones(2, 2), torch.ones(100, 2)
+    table[70, 0] = torch.nan
     with pytest.raises(InputError, match="not a number"):
         rank_candidates(vectors, table, torch.tensor([0, 1, 2]), torch.tensor([70, 0]))
 
@@ -138,7 +181,7 @@ def test_unknown_candidates_come_after_negative_scores():
 
 
 @given(st.integers(0, 2**31))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_permutation_of_each_request_the_same_in_any_split(seed):
     rng = np.random.default_rng(seed)
     vectors, table, _ = tied(seed, 8, 20, 1)
@@ -162,7 +205,7 @@ def test_ties_are_in_random_order_not_in_list_order():
     vectors = torch.ones(requests, 1)
     order = rank_candidates(vectors, TABLE, offsets, nobody)
     # The clicked candidate is listed first, as in a log; knowing nothing must look like chance.
-    values = evaluate(pad_ranked(offsets, order, width), np.arange(requests + 1), offsets[:-1] + 1, [1, 5], ["mrr"])
+    values = evaluate(pad_ranked(offsets, order, width), (np.arange(requests + 1), offsets[:-1] + 1), [1, 5], ["mrr"])
     assert values["mrr@1"].mean() == pytest.approx(1 / 5, abs=0.012)
     assert values["mrr@5"].mean() == pytest.approx(np.mean(1 / np.arange(1, 6)), abs=0.012)
     equal = rank_candidates(vectors, TABLE, offsets, nobody + 3)
@@ -192,7 +235,7 @@ def test_bad_arguments_of_candidates(call):
         call()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**31), st.integers(1, 5), st.integers(1, 100), st.integers(1, 20), st.sampled_from([32, 1000]))
 def test_scores_without_a_table_are_ranked_as_the_products_they_are(seed, requests, items, k, chunk):
     vectors, table, exclude = tied(seed, requests, items, 2)
@@ -212,3 +255,10 @@ def test_scores_without_a_table_are_rows_over_the_items():
         top_k(torch.zeros(3), None, 1)
     with pytest.raises(InputError, match="ids from 0 to 3"):
         rank_candidates(torch.zeros(1, 4), None, torch.tensor([0, 1]), torch.tensor([4]))
+
+
+def test_requests_without_candidates_have_no_places():
+    order = rank_candidates(torch.ones(3, 1), TABLE, np.array([0, 0, 2, 2]), np.array([1, 2]))
+    assert order.tolist() == [1, 0]
+    assert pad_ranked(np.array([0, 0, 2, 2]), order, 2).tolist() == [[0, 0], [2, 1], [0, 0]]
+    assert rank_candidates(torch.ones(0, 1), TABLE, np.array([0]), np.zeros(0, int)).shape == (0,)

@@ -1,0 +1,90 @@
+"""Tables of recommendations and of relevant pairs, read without importing the library that they are from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from recsys.errors import InputError
+from recsys.metrics.compiled import floats, integers
+
+REQUESTS = ("request_id", "user_id")  # the first that both tables have says what a list belongs to
+ITEM, RANK, SCORE = "item_id", "rank", "score"
+
+
+def is_frame(table: Any) -> bool:
+    """Whether it is a table with named columns: a frame of pandas or Polars, or a mapping."""
+    return isinstance(table, Mapping) or hasattr(table, "columns")
+
+
+def arrays_of(ranked: Any, relevant: Any, depth: int) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Name and ids of the requests, lists `[requests, at most depth]`, offsets and relevant items.
+
+    Items are numbered from 1 on; requests are in ascending order, all that are in either table.
+    """
+    tables = {"ranked": ranked, "relevant": relevant}
+    name = next((name for name in REQUESTS if all(name in _names(table) for table in tables.values())), None)
+    if name is None:
+        raise InputError("ranked and relevant must both have the column request_id, or both user_id.")
+    keys, (request, relevant_request) = _numbered(name, [_column(t, table, name) for t, table in tables.items()])
+    _, (item, relevant_item) = _numbered(ITEM, [_column(t, table, ITEM) for t, table in tables.items()])
+    order, place = _in_order(ranked, name, keys, request)
+    kept = place < depth
+    order, place = order[kept], place[kept]
+    lists = np.zeros((len(keys), int(place.max(initial=-1)) + 1), dtype=np.int64)
+    lists[request[order], place] = item[order] + 1
+    offsets = np.concatenate(([0], np.cumsum(np.bincount(relevant_request, minlength=len(keys)))))
+    return name, keys, lists, offsets, relevant_item[np.argsort(relevant_request, kind="stable")] + 1
+
+
+def _in_order(ranked: Any, name: str, keys: np.ndarray, request: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in rank order, request by request, and the place of each in its list, from 0 on."""
+    if RANK in _names(ranked):
+        place = integers(RANK, _column("ranked", ranked, RANK)) - 1
+        if place.min(initial=0) < 0:
+            raise InputError(f"{RANK} must count from 1 on, not from {place.min() + 1}.")
+        order = np.lexsort((place, request))
+        twice = np.flatnonzero((np.diff(request[order]) == 0) & (np.diff(place[order]) == 0))
+        if len(twice):
+            row = order[twice[0]]
+            raise InputError(f"The list of {name} {keys[request[row]]} has two items of rank {place[row] + 1}.")
+        return order, place[order]
+    score = floats(SCORE, _column("ranked", ranked, SCORE, "or rank"))
+    unknown = np.flatnonzero(np.isnan(score))
+    if len(unknown):
+        raise InputError(f"{SCORE} is not a number in row {unknown[0]} of ranked.")
+    # Logged lists tend to show clicked items first: to keep their order among equal scores would be to use it.
+    lot = np.random.default_rng(0).permutation(len(score))
+    order = np.lexsort((lot, -score, request))
+    firsts = np.searchsorted(request[order], np.arange(len(keys)))
+    return order, np.arange(len(order)) - firsts[request[order]]
+
+
+def _numbered(name: str, columns: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The distinct ids of all columns, ascending, and each column with the ids' numbers among them."""
+    ends = np.cumsum([len(column) for column in columns])[:-1]
+    filled = [column for column in columns if len(column)] or [np.zeros(0, np.int64)]
+    if all(column.dtype.kind in "iu" for column in filled):
+        distinct, numbers = np.unique(np.concatenate(filled), return_inverse=True)
+        return distinct, np.split(numbers, ends)
+    ids = [each for column in filled for each in column.tolist()]
+    if not all(isinstance(each, str) for each in ids):
+        other = next(type(each).__name__ for each in ids if not isinstance(each, str))
+        raise InputError(f"{name} must hold integers in both frames, or strings in both, without gaps; not {other}.")
+    ordered = sorted(set(ids))
+    number = {each: i for i, each in enumerate(ordered)}
+    return np.array(ordered), np.split(np.fromiter((number[each] for each in ids), np.int64, len(ids)), ends)
+
+
+def _column(table_name: str, table: Any, name: str, alternative: str = "") -> np.ndarray:
+    names = _names(table)
+    if name not in names:
+        raise InputError(f"{table_name} must have a column {name} {alternative}".rstrip() + f", not only {names}.")
+    try:
+        return np.asarray(table[name])
+    except TypeError:  # a lazy frame of Polars
+        raise InputError(f"The columns of {table_name} cannot be read; a lazy frame must be collected.") from None
+
+
+def _names(table: Any) -> list[str]:
+    return [str(name) for name in (table if isinstance(table, Mapping) else table.columns)]
