@@ -88,9 +88,10 @@ def test_only_differences_of_times_count(network, batch_of):
 @torch.no_grad()
 def test_a_model_declares_what_it_reads_because_batches_leave_out_the_rest(network, batch_of):
     history, times = [3, 1, 4], [[60, 90, 4000, 4010]]
-    plain = network.encode(batch_of([history]))
-    assert network.uses_times == bool((network.encode(batch_of([history], times=times)) != plain).any())
-    assert network.uses_searches == bool((network.encode(batch_of([history], [(0, 1, 1, "red")])) != plain).any())
+    searches = [(0, 1, 1, "red")]
+    plain, searched = network.encode(batch_of([history])), network.encode(batch_of([history], searches))
+    assert network.uses_times == bool((network.encode(batch_of([history], searches, times=times)) != searched).any())
+    assert network.uses_searches == bool((searched != plain).any())
 
 
 @torch.no_grad()
