@@ -106,7 +106,7 @@ def run(name: str, data: Path, work: Path, threads: int) -> dict[str, Any]:
     script = Path(__file__).parent / "peers" / "ranking_metrics.py"
     limits = {f"{each}_NUM_THREADS": str(threads) for each in ("OMP", "MKL", "OPENBLAS", "NUMBA", "POLARS")}
     command = [python, str(script), name, str(data), "--threads", str(threads)]
-    command += ["--repeats", "20" if name.startswith("recsys") else "3"]
+    command += ["--repeats", "20" if name.startswith("recsys") else "1" if name in SEEN else "3"]
     print(f"  {name}, {threads} thread{'s' * (threads > 1)}", file=sys.stderr, flush=True)
     done = subprocess.run(command, env=os.environ | limits, capture_output=True, text=True, check=False)
     if done.returncode:
