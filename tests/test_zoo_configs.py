@@ -94,8 +94,9 @@ def test_a_warm_start_names_a_configuration_of_the_same_shape(file: Path) -> Non
         return
     source = yaml.safe_load((file.parent / f"{config['model']['warm_start']}.yaml").read_text("utf-8"))
     assert config["data"] == source["data"]
-    shape = source["model"]["network"]["init_args"]
-    assert shape.items() <= config["model"]["network"]["init_args"].items()
+    ours, shape = (each["model"]["network"]["init_args"] for each in (config, source))
+    for name in ("dim", "layers", "heads", "inner_dim"):
+        assert ours[name] == shape[name]
 
 
 def test_the_commands_in_its_header_are_its_own(file: Path) -> None:

@@ -23,8 +23,13 @@ FITS = {
         "trainer.max_epochs": "20",
         "early_stopping.patience": "20",
     },
-    # the search branch learns from nothing beside a finished SASRec: larger steps, and few buckets for few queries
-    "searchsasrec": {"model.learning_rate": "0.005", "model.network.init_args.buckets": "8192"},
+    # the search branch learns from nothing beside a finished SASRec: larger steps, and few buckets for few queries; it
+    # learns the more, the less the SASRec can rely on clicks that it knows by heart
+    "searchsasrec": {
+        "model.learning_rate": "0.005",
+        "model.network.init_args.buckets": "8192",
+        "model.network.init_args.dropout": "0.5",
+    },
 }
 SMALL = {  # small data wants small steps, many of them, and more dropout than the configs for the real Qilin
     "data.batch_size": "16",

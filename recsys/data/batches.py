@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from recsys.data.dataset import Dataset
-from recsys.data.histories import Histories, sortable
+from recsys.data.histories import Histories
 from recsys.data.ragged import Ragged, grouped_offsets, offsets_of, ranges
 from recsys.errors import InputError
 from recsys.models.batch import Batch
@@ -119,6 +119,9 @@ def assemble(
             if training
             else _request_searches(dataset, histories, user, start, end, request)
         )
+    made = search if source is None else source.timestamp[search]
+    if not training:  # where no item tells when the user came back, time counts from the request
+        made = made - np.where(end > start, 0, dataset.requests.timestamp[request])[search_row]
     return Batch(
         **{
             name: torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64))
@@ -132,6 +135,7 @@ def assemble(
                 "target_item": target_item,
                 "search_row": search_row,
                 "search_position": search_position,
+                "search_timestamp": made,
                 "search_type": search_row if source is None else source.type[search],
                 "search_gram": np.zeros((0, 0)) if source is None else source.gram.take(search, axis=0),
                 "user": dataset.requests.user[request] + 1,
@@ -182,9 +186,7 @@ def _request_searches(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row, position and index of the searches strictly before each row's own request."""
     timestamp = dataset.requests.timestamp[request]
-    low = np.searchsorted(histories.search_user, user, side="left")
-    high = np.searchsorted(histories.search_key, sortable(user, timestamp), side="left")
-    index, lengths = ranges(low, high)
+    index, lengths = ranges(*histories.searches_of(user, timestamp))
     row = np.repeat(np.arange(len(user)), lengths)
     standing = histories.search_visible[index]
     visible = np.where(standing < 0, end[row], np.minimum(standing, end[row]))

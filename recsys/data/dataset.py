@@ -243,7 +243,7 @@ def _read_searches(path: Path, stem: str, number: pl.DataFrame) -> Searches | No
     if frame["query_row"].null_count():
         missing = frame.filter(pl.col("query_row").is_null())["query_id"][0]
         raise InputError(f"{file}: query_id {missing!r} is not in {stem}.query.")
-    frame = frame.sort("user", "timestamp", maintain_order=True)
+    frame = frame.sort("user", "timestamp", "query_id", "query_from_type")  # in whatever order the file has them
     return Searches(
         user=frame["user"].to_numpy(),
         timestamp=frame["timestamp"].to_numpy(),

@@ -35,6 +35,8 @@ class Histories:
     """`[searches]` items of the user's history after which the search is legal to see; -1 where it never is."""
     search_row: np.ndarray
     """`[searches]` index among the data set's searches."""
+    margin: int = 0
+    """Seconds that must lie between a search and the start of a request that may see it."""
 
     @cached_property
     def standing(self) -> tuple[np.ndarray, int, np.ndarray]:
@@ -48,17 +50,22 @@ class Histories:
         """`[searches]` sortable by user and time."""
         return sortable(self.search_user, self.search_timestamp)
 
+    def searches_of(self, user: np.ndarray, timestamp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The searches visible to requests `[n]`, in order of time: the first, and the one behind the last."""
+        first = np.searchsorted(self.search_user, user, side="left")
+        return first, searches_before(self.search_key, user, timestamp, self.margin)
 
-def histories(dataset: Dataset, split: str) -> Histories:
+
+def histories(dataset: Dataset, split: str, margin: int = 0) -> Histories:
     """What a model may know when it answers the requests of `split`: events and searches of this and earlier splits.
 
     Items outside the vocabulary are left out. Later events are cut off per point by time (`visible`), or by the order
-    of the file for data sets without requests.
+    of the file for data sets without requests. `margin` is that of `searches_before`.
     """
     stage = SPLITS.index(split)
     events, requests = dataset.events, dataset.requests
     if requests.delivered is not None:
-        return _delivered(dataset, requests.delivered, stage)
+        return _delivered(dataset, requests.delivered, stage, margin)
     n_users = len(dataset.users)
     known = (events.item > 0) & (events.split <= stage)
     event_user, event_timestamp = events.user[known], events.timestamp[known]
@@ -91,12 +98,13 @@ def histories(dataset: Dataset, split: str) -> Histories:
         wanted=requests.split[request] == stage,
         search_user=search_user,
         search_timestamp=search_timestamp,
-        search_visible=first_legal(search_user, search_timestamp, user, timestamp, visible),
+        search_visible=first_legal(search_user, search_timestamp, user, timestamp, visible, margin),
         search_row=search_row,
+        margin=margin,
     )
 
 
-def _delivered(dataset: Dataset, delivered: Ragged, stage: int) -> Histories:
+def _delivered(dataset: Dataset, delivered: Ragged, stage: int, margin: int) -> Histories:
     """The windows as they were delivered: each request of the split has a history of its own and shares none.
 
     The order of clicks and searches within a window is not known, so searches stand behind its last item; nor are the
@@ -114,9 +122,9 @@ def _delivered(dataset: Dataset, delivered: Ragged, stage: int) -> Histories:
     if searches is not None:
         known = np.flatnonzero(searches.split <= stage)
         user, timestamp = requests.user[request], requests.timestamp[request]
+        key = sortable(searches.user[known], searches.timestamp[known])
         first = np.searchsorted(searches.user[known], user, side="left")
-        end = count_before(searches.user[known], searches.timestamp[known], user, timestamp)
-        index, lengths = ranges(first, end)
+        index, lengths = ranges(first, searches_before(key, user, timestamp, margin))
         search, searcher = known[index], np.repeat(point, lengths)
     return Histories(
         item=item,
@@ -131,6 +139,7 @@ def _delivered(dataset: Dataset, delivered: Ragged, stage: int) -> Histories:
         search_timestamp=searches.timestamp[search] if searches is not None else search,
         search_visible=window.lengths[searcher],
         search_row=search,
+        margin=margin,
     )
 
 
@@ -173,24 +182,39 @@ def returns(
     return back
 
 
+def searches_before(key: np.ndarray, user: np.ndarray, timestamp: np.ndarray, margin: int = 0) -> np.ndarray:
+    """The visibility rule, for training and prediction alike: a request sees the searches before its start.
+
+    A search at τ is visible to a request that starts at T where τ < T - margin, in whole seconds. Strictly: one at the
+    very second of the request is not visible to it. Searches are sorted; given are their `sortable` keys and requests
+    `[n]`, returned is the number of searches, of all users, that sort before what each request may not see.
+    """
+    return np.searchsorted(key, sortable(user, timestamp - margin), side="left")
+
+
 def first_legal(
-    search_user: np.ndarray, search_timestamp: np.ndarray, user: np.ndarray, timestamp: np.ndarray, visible: np.ndarray
+    search_user: np.ndarray,
+    search_timestamp: np.ndarray,
+    user: np.ndarray,
+    timestamp: np.ndarray,
+    visible: np.ndarray,
+    margin: int = 0,
 ) -> np.ndarray:
     """Where in its user's history each search stands: `[searches]` number of items before it, -1 for never.
 
-    A search stands behind the items that the first request *after* it sees, and so reaches that request and all later
-    ones through causal attention. Strictly after: a search at the very second of a request is not visible to it.
-    Requests that see the same items are one place; it opens at the earliest of them, so that none sees its future.
-    Points are sorted by (user, visible, timestamp).
+    A search stands behind the items that the first request which sees it sees, and so reaches that request and all
+    later ones through causal attention. Requests that see the same items are one place; it opens at the earliest of
+    them, so that none sees its future. Points are sorted by (user, visible, timestamp).
     """
     starts = np.ones(len(user), bool)
     starts[1:] = (user[1:] != user[:-1]) | (visible[1:] != visible[:-1])
-    place_user, place_timestamp, place_visible = user[starts], timestamp[starts], visible[starts]
-    after = np.searchsorted(
-        sortable(place_user, place_timestamp), sortable(search_user, search_timestamp), side="right"
+    place_user, place_visible = user[starts], visible[starts]
+    key = sortable(search_user, search_timestamp)
+    place = np.searchsorted(
+        searches_before(key, place_user, timestamp[starts], margin), np.arange(len(search_user)), side="right"
     )
-    found = np.append(place_user, -1)[after] == search_user
-    return np.where(found, np.append(place_visible, -1)[after], -1)
+    found = np.append(place_user, -1)[place] == search_user
+    return np.where(found, np.append(place_visible, -1)[place], -1)
 
 
 def sortable(user: np.ndarray, timestamp: np.ndarray) -> np.ndarray:

@@ -33,6 +33,8 @@ class SequenceData(pl.LightningDataModule):
             vector of its own; the others are told by content alone.
         categories: Token fields of the `.item` file that tell items apart (default: Qilin's taxonomies).
         vectors: Field of the `.item` file with a vector of each item, which models with content read as it is.
+        search_margin: Seconds that must lie between a search and the start of a request that may see it; at 0, a
+            search in the second before is seen, one in the same second never.
         seed: Seed of the order of training windows.
     """
 
@@ -47,6 +49,7 @@ class SequenceData(pl.LightningDataModule):
         min_count: int = 1,
         categories: list[str] | None = None,
         vectors: str | None = None,
+        search_margin: int = 0,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -54,6 +57,8 @@ class SequenceData(pl.LightningDataModule):
         for name, value in {**sizes, "min_count": min_count}.items():
             if value < 1:
                 raise InputError(f"--data.{name} {value}: must be at least 1.")
+        if search_margin < 0:
+            raise InputError(f"--data.search_margin {search_margin}: must be at least 0, or a request saw its future.")
         if stride is not None and not 1 <= stride <= max_len:
             raise InputError(f"--data.stride {stride}: must lie between 1 and max_len, {max_len}.")
         self.path, self.max_len, self.seed = Path(path), max_len, seed
@@ -61,6 +66,7 @@ class SequenceData(pl.LightningDataModule):
         self.stride = stride or max(1, max_len // 2)
         self.vocabulary, self.min_count = tuple(vocabulary.split("+")), min_count
         self.categories, self.vectors = categories, vectors
+        self.search_margin = search_margin
         self.times = self.searches = True
         """Whether batches carry them; a model that reads neither is spared the time that it takes to gather them."""
         self._histories: dict[str, Histories] = {}
@@ -100,7 +106,7 @@ class SequenceData(pl.LightningDataModule):
     def histories(self, split: str) -> Histories:
         """What the models may know when they answer `split`."""
         if split not in self._histories:
-            self._histories[split] = histories(self.dataset, split)
+            self._histories[split] = histories(self.dataset, split, self.search_margin)
         return self._histories[split]
 
     def popularity(self) -> np.ndarray:

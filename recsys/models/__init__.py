@@ -8,6 +8,18 @@ from recsys.models.esasrec import eSASRec
 from recsys.models.hstu import HSTU
 from recsys.models.recbole import RecBole
 from recsys.models.sasrec import SASRec
+from recsys.models.search_bert4rec import SearchBERT4Rec
 from recsys.models.search_sasrec import SearchSASRec
 
-__all__ = ["HSTU", "BERT4Rec", "Batch", "CausalTransformer", "Model", "RecBole", "SASRec", "SearchSASRec", "eSASRec"]
+__all__ = [
+    "HSTU",
+    "BERT4Rec",
+    "Batch",
+    "CausalTransformer",
+    "Model",
+    "RecBole",
+    "SASRec",
+    "SearchBERT4Rec",
+    "SearchSASRec",
+    "eSASRec",
+]

@@ -36,9 +36,11 @@ class Batch:
     target_item: Tensor
     """`[targets]`"""
     search_row: Tensor
-    """`[searches]`"""
+    """`[searches]` of each row in order of time."""
     search_position: Tensor
     """`[searches]`"""
+    search_timestamp: Tensor | None = None
+    """`[searches]` when each search was made, in seconds; in a row without items, counted from the request's start."""
     search_type: Tensor
     """`[searches]` Qilin's query_from_type, 1 to 8; 0 unknown."""
     search_gram: Tensor

@@ -87,10 +87,8 @@ class BERT4Rec(_BERT4Rec, Model):
 
     def encode(self, batch: Batch) -> Tensor:
         """State of a mask put behind each point's history, with a 1 that meets the item bias: `[points, dim + 1]`."""
-        item, count = point_rows(batch)
-        item, count = self._append(item, count, torch.full_like(count, self.mask_token))
-        hidden = self.hidden(self.item_embedding(item), item)
-        return self._with_one(hidden[torch.arange(len(item), device=item.device), count - 1])
+        item, count = self._asked(batch)
+        return self._answers(self.item_embedding(item), item, count, batch)
 
     def item_vectors(self, item_ids: Tensor | None = None) -> Tensor:
         """Item embeddings with the output bias as last column: `[items, dim + 1]`."""
@@ -104,10 +102,17 @@ class BERT4Rec(_BERT4Rec, Model):
         masked = self._draw_mask(item, count)
         shown = torch.where(masked, self.mask_token, item)
         x, rows = tied(self.item_embedding, shown)
-        vectors, target = self._with_one(self.hidden(x, shown)[masked]), item[masked]
-        if isinstance(rows, Tensor):
-            return vectors, self._with_bias(rows), target
-        return vectors, LazyTable(lambda ids: self._with_bias(rows(ids), ids), self.n_items), target
+        return self._with_one(self.hidden(x, shown)[masked]), self._scored(rows), item[masked]
+
+    def _asked(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What each point sees with a mask behind it `[points, length]`, and the number of these `[points]`."""
+        item, count = point_rows(batch)
+        return self._append(item, count, torch.full_like(count, self.mask_token))
+
+    def _answers(self, x: Tensor, item: Tensor, count: Tensor, batch: Batch) -> Tensor:
+        """The state of the mask at the end of each of these, whose embeddings are `x`: `[points, dim + 1]`."""
+        hidden = self.hidden(x, item)
+        return self._with_one(hidden[torch.arange(len(item), device=item.device), count - 1])
 
     def hidden(self, x: Tensor, item: Tensor) -> Tensor:
         """States `[rows, length, dim]` of the items' embeddings of the same shape: RecBole's `forward` behind them."""
@@ -116,6 +121,12 @@ class BERT4Rec(_BERT4Rec, Model):
         x = self.trm_encoder(x, mask, output_all_encoded_layers=False)[-1]
         vectors: Tensor = self.output_ln(self.output_gelu(self.output_ffn(x)))
         return vectors
+
+    def _scored(self, rows: Tensor | LazyTable) -> Tensor | LazyTable:
+        """The table that scores are made of, from the one that histories are read with."""
+        if isinstance(rows, Tensor):
+            return self._with_bias(rows)
+        return LazyTable(lambda ids: self._with_bias(rows(ids), ids), self.n_items)
 
     def _with_bias(self, rows: Tensor, item_ids: Tensor | None = None) -> Tensor:
         """The rows of items, or of all of them and the mask behind, and their biases."""

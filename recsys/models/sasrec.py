@@ -80,11 +80,19 @@ class SASRec(_SASRec, Model):
 
         Rows are padded on the right, so the causal mask alone keeps padding out of sight.
         """
+        return self.attend(x + self.position_embedding.weight[: x.shape[1]])
+
+    def attend(self, x: Tensor, sees: Tensor | None = None) -> Tensor:
+        """Hidden states of tokens `[rows, tokens, dim]`, positions included.
+
+        `sees` `[rows, tokens, tokens]` bool tells whom each token sees; by default itself and what comes before it.
+        """
         length = x.shape[1]
-        x = x + self.position_embedding.weight[:length]
         x = self.dropout(self.LayerNorm(x))
         blocked = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
-        mask = torch.zeros(length, length, dtype=x.dtype, device=x.device).masked_fill(blocked, -10000.0)
+        if sees is not None:
+            blocked = ~sees[:, None]
+        mask = torch.zeros(blocked.shape, dtype=x.dtype, device=x.device).masked_fill(blocked, -10000.0)
         return self.trm_encoder(x, mask, output_all_encoded_layers=False)[-1]
 
     def item_vectors(self, item_ids: Tensor | None = None) -> Tensor:

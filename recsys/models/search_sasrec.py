@@ -1,24 +1,22 @@
 """SearchSASRec: SASRec that also knows what its user has searched for.
 
-`pending` fusion: a query is added to the input at the position after which it is legal, and causal attention carries
-it forward (the injection of Query-SeqRec's "early query", CIKM 2022, with a strict visibility rule). Without a visible
-search the scores are SASRec's, to the bit.
+`recsys.models.search_fusions` says how the searches come in. Without a visible search the scores are SASRec's, to the
+bit.
 """
 
-from copy import deepcopy
-from typing import Any
+from typing import Literal
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from recsys.models.batch import Batch
 from recsys.models.sasrec import SASRec
-from recsys.models.text import TextEncoder
+from recsys.models.search_fusions import Cross, Interleave, Pending
+from recsys.models.searches import SearchBranch
 
-QUERY_TYPES = 9
+Fusion = Literal["pending", "interleave", "cross"]
 
 
-class SearchSASRec(SASRec):
+class SearchSASRec(SearchBranch, SASRec):
     """A SASRec with a search branch that starts at zero: the first step is exactly the SASRec that it grew from.
 
     Args:
@@ -34,9 +32,10 @@ class SearchSASRec(SASRec):
         buckets: Rows of the table that character n-grams are hashed into.
         vector_width: Width of the vectors that came with the items.
         share_text: With content, one encoder for queries and titles.
+        fusion: How searches come in: "pending" (added to the item behind which they stand), "interleave" (tokens
+            between the items; not neutral at the start, so trained end to end), "cross" (late attention).
+        gram_dropout: Share of a query's n-grams that is left out at random in training.
     """
-
-    uses_searches = True
 
     def __init__(
         self,
@@ -51,53 +50,29 @@ class SearchSASRec(SASRec):
         buckets: int = 65536,
         vector_width: int = 0,
         share_text: bool = True,
+        fusion: Fusion = "pending",
+        gram_dropout: float = 0.5,
     ) -> None:
         super().__init__(n_items, max_len, dim, layers, heads, inner_dim, dropout, content, buckets, vector_width)
-        self.hyperparameters = {**self.hyperparameters, "buckets": buckets}
+        self.hyperparameters |= {"buckets": buckets, "fusion": fusion, "gram_dropout": gram_dropout}
         if content:
             self.hyperparameters["share_text"] = share_text
-        self.query_text: TextEncoder | None = None if content and share_text else TextEncoder(dim, buckets)
-        self.query_type = nn.Embedding(QUERY_TYPES, dim)
-        nn.init.normal_(self.query_type.weight, std=0.02)
-        self.query_norm = nn.LayerNorm(dim)  # a query weighs as much as another, whatever its length
-        self.query_scale = nn.Parameter(torch.zeros(dim))  # ReZero (arXiv 2003.04887): neutral at step 0
+        self.grow_branch(dim, buckets, gram_dropout, own_text=not (content and share_text))
+        self.query_fusion: Pending | Interleave | Cross = (
+            Cross(dim, heads, dropout)
+            if fusion == "cross"
+            else Interleave(dim)
+            if fusion == "interleave"
+            else Pending(dim)
+        )
+
+    @property
+    def neutral(self) -> bool:
+        """All but interleaved tokens start at zero."""
+        return not isinstance(self.query_fusion, Interleave)
 
     def states(self, x: Tensor, batch: Batch) -> Tensor:
         """Hidden state at each point's position, `[points, dim]`, with the searches that the point may see."""
-        x = x + self.query_scale * self._pending(batch)
-        return self.hidden(x)[batch.point_row, batch.point_position]
-
-    @property
-    def text(self) -> TextEncoder:
-        """The encoder of queries: their own, or that of titles."""
-        if self.query_text is not None:
-            return self.query_text
-        assert self.described is not None
-        return self.described.text
-
-    def backbone(self) -> list[nn.Parameter]:
-        """The parameters of the SASRec inside."""
-        return [parameter for name, parameter in self.named_parameters() if not name.startswith("query_")]
-
-    def _pending(self, batch: Batch) -> Tensor:
-        """Mean of the search tokens that stand at each position: `[rows, length, dim]`."""
-        token = self.query_norm(self.text(batch.search_gram) + self.query_type(batch.search_type))
-        rows, length = batch.item.shape
-        place = batch.search_row * length + batch.search_position
-        total = token.new_zeros(rows * length, token.shape[1]).index_add(0, place, token)
-        count = token.new_zeros(rows * length).index_add(0, place, torch.ones_like(place, dtype=token.dtype))
-        return (total / count.clamp(min=1)[:, None]).view(rows, length, -1)
-
-    def load_backbone(self, state: dict[str, Any]) -> None:
-        """Take over the weights of a SASRec of the same shape."""
-        missing, unexpected = self.load_state_dict(state, strict=False)
-        if unexpected or any(not name.startswith("query_") for name in missing):
-            raise ValueError(f"not the weights of this SASRec: missing {missing}, unexpected {unexpected}")
-        if self.described is not None and self.query_text is not None:  # queries begin in the language of titles
-            self.query_text.load_state_dict(self.described.text.state_dict())
-
-    def part_text(self) -> None:
-        """Give queries a copy of the titles' encoder, which learns when the backbone is frozen."""
-        if self.query_text is None:
-            self.query_text = deepcopy(self.text)
-            self.hyperparameters["share_text"] = False
+        places = self.position_embedding.weight[: x.shape[1]]
+        hidden: Tensor = self.query_fusion(x, places, self.searches(batch), self.attend)
+        return hidden[batch.point_row, batch.point_position]

@@ -76,7 +76,8 @@ class ExportCheckpoint(Callback):
         saved = trainer.checkpoint_callback
         assert isinstance(saved, ModelCheckpoint)
         best = None if saved.best_model_score is None else float(saved.best_model_score)
-        if self.start_score is not None and (best is None or self.start_score >= best):
+        start = None if self.start_score is None else float(torch.tensor(self.start_score))  # single precision, as best
+        if start is not None and (best is None or start >= best):
             pl_module.network.load_state_dict(self.start_state)
             best = self.start_score
         elif saved.best_model_path:

@@ -2,12 +2,16 @@
 
 import inspect
 import logging
+import os
+import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
@@ -92,7 +96,9 @@ class RecsysCLI(LightningCLI):
         config = self.config[self.subcommand]
         root = Path(config.runs)
         warm_start = config.model.get("warm_start")
-        if warm_start and not Path(warm_start).is_dir():
+        if self.subcommand == "fit" and warm_start and not Path(warm_start).is_dir():
+            if latest(root, warm_start, CHECKPOINT) is None:
+                self._train_first(root, config)
             config.model.warm_start = str(trained(root, warm_start))
         self.weights: Path | None = None
         folder = self._resume(root, config) if self.subcommand == "fit" else self._trained(root, config)
@@ -137,6 +143,35 @@ class RecsysCLI(LightningCLI):
                     f"{type(self.model.network).__name__} ({error})."
                 ) from error
 
+    def _train_first(self, root: Path, config: Any) -> None:
+        """Fit the config that `warm_start` names, on the same data and with the shape of what shall grow from it.
+
+        In a process of its own: it is a run like any other, whose logger, devices and seeds are no business of this
+        one's.
+        """
+        name = config.model.warm_start
+        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+            raise InputError(f"--model.warm_start {name}: no run of that name; under torchrun, fit it first.")
+        file = find_config(name, f"--model.warm_start {name}: neither a finished run under {root} nor a config.")
+        settings = yaml.safe_load(self._parser("fit").dump(config, skip_link_targets=True))
+        wanted = yaml.safe_load(Path(file).read_text("utf-8"))["model"]["network"]["class_path"].rpartition(".")[2]
+        shape = settings["model"]["network"]["init_args"]
+        known = set(inspect.signature(_classes()[wanted]).parameters) - {"dropout"}  # which is no matter of shape
+        same = {key: value for key, value in shape.items() if key in known}
+        trainer = {key: value for key, value in settings["trainer"].items() if key != "num_sanity_val_steps"}
+        print(f"No run {name} under {root} to grow from: training it first.", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            common = Path(folder) / "common.yaml"
+            judged = {key: settings["model"][key] for key in ("exclude_seen", "cutoffs")}
+            model = {"network": {"init_args": same}, **judged}
+            shared = {"data": settings["data"], "model": model, "trainer": trainer}
+            common.write_text(yaml.safe_dump(shared), encoding="utf-8")
+            place = ["--name", name, "--runs", str(root), "--seed_everything", str(config.seed_everything)]
+            environment = {key: value for key, value in os.environ.items() if key != "RECSYS_RUN_DIR"}
+            command = [sys.executable, "-m", "recsys", "fit", "--config", file, "--config", str(common), *place]
+            if subprocess.run(command, env=environment, check=False).returncode:
+                raise InputError(f"--model.warm_start {name}: the run to grow from failed, see above.")
+
     def _resume(self, root: Path, config: Any) -> Path:
         """`--ckpt_path last` goes on in the newest run of this name; a file is resumed in a new run."""
         if config.ckpt_path == "last":
@@ -178,8 +213,12 @@ def _options() -> set[str]:
     return {option for each in _classes().values() for option in inspect.signature(each).parameters}
 
 
-def find_config(name: str) -> str:
-    """A config file's path: as given, or by name among the shipped `zoo_configs` and the folders in it."""
+def find_config(name: str, missing: str | None = None) -> str:
+    """A config file's path: as given, or by name among the shipped `zoo_configs` and the folders in it.
+
+    Raises:
+        InputError: there is none; `missing` is what to say then.
+    """
     if Path(name).exists():
         return name
     here = Path(__file__).parents[1]
@@ -190,7 +229,7 @@ def find_config(name: str) -> str:
         if file.as_posix().endswith(f"/{stem}.yaml"):
             return str(file)
     known = {file.stem for file in files}
-    raise InputError(f"--config {name}: no such file.{did_you_mean(stem, known)}")
+    raise InputError(f"{missing or f'--config {name}: no such file.'}{did_you_mean(stem, known)}")
 
 
 def run(args: list[str]) -> RecsysCLI:

@@ -19,7 +19,8 @@ from recsys.data import SequenceData
 from recsys.errors import InputError, did_you_mean
 from recsys.losses import Loss
 from recsys.metrics import METRICS, Average, mean_metrics
-from recsys.models import Batch, Model, RecBole, SearchSASRec
+from recsys.models import Batch, Model, RecBole
+from recsys.models.searches import SearchBranch
 from recsys.ranking import top_k
 from recsys.training.baselines import Chance, Ranker, Scored, baselines
 from recsys.training.evaluation import Evaluation, frame
@@ -51,7 +52,9 @@ class SequentialRecommender(pl.LightningModule):
             lists too.
         slices: Requests that `recsys test` looks at apart, by name and rule (default: by length of history, by targets
             outside the vocabulary, after a search).
-        warm_start: Checkpoint folder of a trained SASRec, or the name of a run, to grow a SearchSASRec from.
+        warm_start: What a model that reads searches grows from: the checkpoint folder of a trained backbone (SASRec
+            for SearchSASRec), or the name of a run. Where there is a config of that name but no run, `recsys fit`
+            trains it first, on the same data.
         freeze_backbone: With `warm_start`: train the search branch alone.
         k: Items per user that `recsys predict` writes.
     """
@@ -92,7 +95,7 @@ class SequentialRecommender(pl.LightningModule):
         self.cutoffs, self.exclude_seen, self.k = tuple(sorted(cutoffs)), exclude_seen, k
         self.average, self.candidates, self.slices = average, candidates, slices
         self.warm_start, self.freeze_backbone = warm_start, freeze_backbone
-        if isinstance(network, SearchSASRec) and warm_start is not None and freeze_backbone:
+        if isinstance(network, SearchBranch) and warm_start is not None and freeze_backbone:
             network.part_text()  # what is frozen cannot learn to read queries
         self.scores: dict[str, float] = {}
         """Means of the last validation or test, by metric."""
@@ -232,13 +235,21 @@ class SequentialRecommender(pl.LightningModule):
 
 
 def grow(network: Model, folder: Path, items_sha256: str, freeze: bool) -> None:
-    """Put the weights of a trained SASRec inside a SearchSASRec; freeze them when asked to.
+    """Put the weights of a trained backbone inside a model that reads searches; freeze them when asked to.
 
     Raises:
-        InputError: another model, another vocabulary, another shape.
+        InputError: another model, another vocabulary, another shape; to freeze what is not neutral.
     """
-    if not isinstance(network, SearchSASRec):
-        raise InputError(f"--model.warm_start: {type(network).__name__} cannot grow from a SASRec, SearchSASRec can.")
+    if not isinstance(network, SearchBranch):
+        raise InputError(
+            f"--model.warm_start: {type(network).__name__} cannot grow from another model; SearchSASRec can from a "
+            "SASRec, and SearchBERT4Rec from a BERT4Rec."
+        )
+    if freeze and not network.neutral:
+        raise InputError(
+            "--model.network.init_args.fusion interleave: its tokens are in every softmax, so the backbone must learn "
+            "too: set --model.freeze_backbone false, and --model.warm_start null to begin from nothing."
+        )
     source = checkpoints.load(folder)
     if source.items.sha256 != items_sha256:
         raise InputError(f"{folder}: trained on another item vocabulary than this data; fit SASRec on it first.")

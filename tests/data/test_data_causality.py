@@ -18,7 +18,7 @@ from recsys.data.batches import assemble, request_rows, training_rows
 from recsys.data.dataset import Events, Requests, Searches
 from recsys.data.histories import histories
 from recsys.data.ragged import Ragged, offsets_of
-from recsys.models import HSTU, BERT4Rec, SASRec, SearchSASRec, eSASRec
+from recsys.models import HSTU, BERT4Rec, SASRec, SearchBERT4Rec, SearchSASRec, eSASRec
 from recsys.models.text import gram_matrix
 
 USERS, ITEMS, END = 2, 6, 12
@@ -27,14 +27,28 @@ TEXTS = ["red", "a blue hat", "猫", "x", "socks and shoes"]
 USER, TIME = st.integers(0, USERS - 1), st.integers(0, END)
 SHORT, WHOLE = 2, 60  # histories that are cut, and that never are
 SIZE = {"n_items": ITEMS + 1, "dim": 8, "layers": 2, "heads": 2}
+
+
+class Interleaved(SearchSASRec):
+    def __init__(self, **settings):
+        super().__init__(fusion="interleave", **settings)
+
+
+class Crossing(SearchSASRec):
+    def __init__(self, **settings):
+        super().__init__(fusion="cross", **settings)
+
+
+SEARCHING = (SearchSASRec, Interleaved, Crossing, SearchBERT4Rec)
 MORE = {
     SASRec: {"inner_dim": 16},
     BERT4Rec: {"inner_dim": 16},
-    SearchSASRec: {"inner_dim": 16, "buckets": 97},
     HSTU: {},
     eSASRec: {"inner_dim": 16, "time_bias": True},
+    **{kind: {"inner_dim": 16, "buckets": 97} for kind in SEARCHING},
 }
-CAUSAL = set(MORE) - {BERT4Rec}  # these give every position of a window a vector of its own
+CAUSAL = [kind for kind in MORE if kind is not BERT4Rec]  # these are trained on the vectors of a window's points
+PLAIN = [kind for kind in MORE if kind not in SEARCHING]
 TIMED = {HSTU, eSASRec}
 
 
@@ -150,19 +164,19 @@ def futures(draw, world, request):
     return World(redrawn(world.clicks, clicks), redrawn(world.searches, searches), (*asked, *more))
 
 
-def prediction(world, request, max_len):
+def prediction(world, request, max_len, margin=0):
     """The batch of a request that is answered alone when its split is evaluated."""
     data = world.dataset()
-    known = histories(data, SPLITS[request.split])
+    known = histories(data, SPLITS[request.split], margin)
     rows = request_rows(known, max_len)
     (row,) = (i for i, point in enumerate(rows.point.values) if data.requests.id[known.request[point]] == request.id)
     return assemble(data, known, rows, np.array([row]), training=False)
 
 
-def training(world, request):
+def training(world, request, margin=0):
     """The batch of the window that a training request lies in, and which of its points it is."""
     data = world.dataset()
-    known = histories(data, "train")
+    known = histories(data, "train", margin)
     rows = training_rows(known, WHOLE, 1)
     (row,) = (i for i in range(len(rows)) if request.id in [data.requests.id[known.request[p]] for p in rows.point[i]])
     batch = assemble(data, known, rows, np.array([row]), training=True)
@@ -264,7 +278,7 @@ def test_a_request_is_trained_as_it_would_be_answered(networks, world, data):
     assume(opened)
     request = data.draw(st.sampled_from(list(opened.values())))
     trained_, answered = training(world, request), prediction(world, request, WHOLE)
-    for kind in CAUSAL - {SearchSASRec}:  # which knows more searches when it is asked than when it was trained
+    for kind in set(CAUSAL) & set(PLAIN):  # the others know more searches when they are asked than when trained
         network = networks[kind, WHOLE]
         torch.testing.assert_close(vector(network, *trained_), vector(network, answered), rtol=0, atol=1e-12)
 
@@ -283,7 +297,7 @@ def test_the_time_of_a_visible_click_changes_the_prediction_of_those_who_read_ti
     earlier = tuple(replace(c, time=c.time - 50) if c in first else c for c in world.clicks)
     before, after = (prediction(w, request, WHOLE) for w in (world, replace(world, clicks=earlier)))
     assert torch.equal(before.item, after.item)
-    for kind in MORE.keys() - {SearchSASRec}:  # to which other queries may have become visible
+    for kind in PLAIN:  # to the others other queries may have become visible
         assert differ(networks[kind, WHOLE], before, after) == (kind in TIMED), kind
 
 
@@ -301,7 +315,61 @@ def test_another_query_in_the_visible_past_changes_the_prediction(networks, worl
     changed = replace(world.searches[i], text=(world.searches[i].text + 1) % len(TEXTS))
     other = replace(world, searches=(*world.searches[:i], changed, *world.searches[i + 1 :]))
     before, after = (prediction(w, request, WHOLE) for w in (world, other))
-    assert differ(networks[SearchSASRec, WHOLE], before, after)
+    for kind in SEARCHING:
+        assert differ(networks[kind, WHOLE], before, after), kind
+
+
+@settings(max_examples=30, deadline=None)
+@given(world=worlds(), data=st.data())
+def test_the_age_of_a_visible_search_changes_the_prediction(networks, world, data):
+    pairs = [
+        (request, s)
+        for request in world.requests
+        for s in world.searches
+        if s.user == request.user and s.time < request.time and s.split <= request.split
+    ]
+    assume(pairs)
+    request, oldest = data.draw(st.sampled_from(pairs))
+    seen = [s for asked, s in pairs if asked is request]
+    oldest = min(seen, key=lambda s: s.time)
+    other = replace(world, searches=tuple(replace(s, time=s.time - 50) if s is oldest else s for s in world.searches))
+    before, after = (prediction(w, request, WHOLE) for w in (world, other))
+    for kind in SEARCHING:
+        assert differ(networks[kind, WHOLE], before, after), kind
+
+
+@settings(max_examples=30, deadline=None)
+@given(world=worlds(), data=st.data())
+def test_with_a_margin_a_search_shortly_before_the_request_is_not_seen(networks, world, data):
+    """In prediction and in training, as nothing within the margin and all behind it were there."""
+    request, margin = data.draw(st.sampled_from(world.requests)), data.draw(st.integers(1, 4))
+    kept = [s for s in world.searches if s.user != request.user or s.time < request.time - margin]
+    late = data.draw(st.lists(searches(st.integers(request.time - margin, END), st.just(request.user)), max_size=4))
+    other = replace(world, searches=(*kept, *late))
+    before, after = (prediction(w, request, WHOLE, margin) for w in (world, other))
+    for kind in SEARCHING:
+        assert torch.equal(vector(networks[kind, WHOLE], before), vector(networks[kind, WHOLE], after)), kind
+    if request.split == 0 and items_before(world, request, request.time):
+        before, after = (training(w, request, margin) for w in (world, other))
+        for kind in SEARCHING:
+            one, two = (vector(networks[kind, WHOLE], *batch) for batch in (before, after))
+            torch.testing.assert_close(one, two, rtol=0, atol=1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(world=worlds(), data=st.data())
+def test_without_a_visible_search_the_neutral_ones_are_their_backbones(networks, world, data):
+    request = data.draw(st.sampled_from(world.requests))
+    other = replace(
+        world, searches=tuple(s for s in world.searches if s.user != request.user or s.time >= request.time)
+    )
+    batch = prediction(other, request, WHOLE)
+    for kind, plain in {SearchSASRec: SASRec, Crossing: SASRec, SearchBERT4Rec: BERT4Rec}.items():
+        network, backbone = networks[kind, WHOLE], networks[plain, WHOLE]
+        state = {name: value for name, value in network.state_dict().items() if not name.startswith("query_")}
+        inside = plain(**backbone.hyperparameters).double().eval()
+        inside.load_state_dict(state)
+        assert torch.equal(vector(network, batch), vector(inside, batch)), kind
 
 
 @settings(max_examples=30, deadline=None)
@@ -314,7 +382,8 @@ def test_a_training_point_sees_a_query_as_soon_as_a_place_has_opened_after_it(ne
     changed = replace(world.searches[i], text=(world.searches[i].text + 1) % len(TEXTS))
     other = replace(world, searches=(*world.searches[:i], changed, *world.searches[i + 1 :]))
     (before, point), (after, _) = training(world, request), training(other, request)
-    assert differ(networks[SearchSASRec, WHOLE], before, after, point)
+    for kind in SEARCHING:
+        assert differ(networks[kind, WHOLE], before, after, point), kind
 
 
 def items_before(world, request, time):

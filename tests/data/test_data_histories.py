@@ -21,11 +21,11 @@ INTER = [
     ("u", "b", 700, "r5", "rec", "test"),
 ]
 REQUEST = [
-    ("r1", "u", 10, "train", [], ["a", "b"], [], ["a", "b"]),
-    ("r2", "u", 100, "train", [], ["c"], [], ["c"]),
-    ("r3", "u", 501, "train", [], ["d"], [], ["d"]),
-    ("r4", "u", 600, "valid", [], ["e"], [], ["e"]),
-    ("r5", "u", 700, "test", [], ["a", "b"], [], ["a", "b"]),
+    ("r1", "u", 10, "train", [], ["a", "b"], [1, 2], ["a", "b"]),
+    ("r2", "u", 100, "train", [], ["c"], [1], ["c"]),
+    ("r3", "u", 501, "train", [], ["d"], [1], ["d"]),
+    ("r4", "u", 600, "valid", [], ["e"], [1], ["e"]),
+    ("r5", "u", 700, "test", [], ["a", "b"], [1, 2], ["a", "b"]),
 ]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 QUERY = [(letter, [letter]) for letter in LETTERS]
@@ -100,9 +100,9 @@ def test_a_user_without_history(seen):
     inter = [*INTER, ("x", "a", 650, "r9", "rec", "test"), ("y", "a", 5, "r8", "rec", "train")]
     request = [
         *REQUEST,
-        ("r9", "x", 650, "test", [], ["a"], [], ["a"]),
-        ("r8", "y", 5, "train", [], ["a"], [], ["a"]),
-        ("r7", "z", 5, "train", [], ["a"], [], []),  # no click, no event at all
+        ("r9", "x", 650, "test", [], ["a"], [1], ["a"]),
+        ("r8", "y", 5, "train", [], ["a"], [1], ["a"]),
+        ("r7", "z", 5, "train", [], ["a"], [1], []),  # no click, no event at all
     ]
     assert seen("test", inter, request)["r9"] == ("", "")
     found = seen("train", inter, request, training=True)
@@ -137,7 +137,7 @@ def test_in_training_a_search_is_seen_from_the_first_request_after_it_on(seen):
 def test_of_requests_that_share_a_place_the_earliest_decides_in_training(seen):
     """Both see w alone; a search between them would reach the earlier one from the future, so it waits."""
     inter = [*INTER, ("u", "c", 7000, "r6", "rec", "train")]
-    request = [*REQUEST, ("r6", "u", 5, "train", [], ["c"], [], ["c"])]
+    request = [*REQUEST, ("r6", "u", 5, "train", [], ["c"], [1], ["c"])]
     searches = [search("u", 7, "a"), search("u", 4, "b")]
     found = seen("train", inter, request, searches, training=True)
     assert (found["r6"], found["r1"]) == (("w", "b"), ("w", "b"))
@@ -145,7 +145,7 @@ def test_of_requests_that_share_a_place_the_earliest_decides_in_training(seen):
 
 
 def test_when_predicting_a_request_that_shares_a_place_sees_its_own_past(seen):
-    later = [("r6", "u", 650, "test", [], ["c"], [], ["c"]), ("r7", "u", 800, "test", [], ["c"], [], ["c"])]
+    later = [("r6", "u", 650, "test", [], ["c"], [1], ["c"]), ("r7", "u", 800, "test", [], ["c"], [1], ["c"])]
     searches = [search("u", 640, "a", "test"), search("u", 660, "b", "test")]
     found = seen("test", request=[*REQUEST, *later], searches=searches)
     assert (found["r6"], found["r5"], found["r7"]) == (("wacbd", "a"), ("wacbd", "ab"), ("wacbdab", "ab"))
@@ -153,12 +153,12 @@ def test_when_predicting_a_request_that_shares_a_place_sees_its_own_past(seen):
 
 def test_a_search_before_the_first_item_is_seen_when_predicting(seen):
     inter = [("x", "a", 600, "", "rec", "valid"), *INTER]
-    request = [*REQUEST, ("r9", "x", 650, "test", [], ["a"], [], ["a"])]
+    request = [*REQUEST, ("r9", "x", 650, "test", [], ["a"], [1], ["a"])]
     assert seen("test", inter, request, [search("x", 1, "q")])["r9"] == ("a", "q")
 
 
 def test_users_with_searches_and_no_clicks(seen):
-    request = [*REQUEST, ("r9", "x", 650, "test", [], ["a"], [], ["a"])]
+    request = [*REQUEST, ("r9", "x", 650, "test", [], ["a"], [1], ["a"])]
     searches = [search("x", 649, "a", "test"), search("x", 650, "b", "test"), search("only", 3, "z")]
     assert seen("test", request=request, searches=searches)["r9"] == ("", "a")
 
@@ -203,11 +203,11 @@ def test_a_request_is_answered_with_its_own_time_though_an_earlier_one_sees_the_
     """r2 and r3 both see a alone: in training r2's time stands behind it, in evaluation each has its own."""
     inter = [("u", "a", 10, "r1", "rec", "train"), ("u", "b", 90, "r3", "rec", "train")]
     request = [
-        ("r1", "u", 10, "train", [], ["a"], [], ["a"]),
-        ("r2", "u", 50, "train", [], ["z"], [], ["z"]),
-        ("r3", "u", 90, "train", [], ["b"], [], ["b"]),
-        ("r4", "u", 95, "valid", [], ["b"], [], ["b"]),
-        ("r5", "u", 99, "test", [], ["b"], [], ["b"]),
+        ("r1", "u", 10, "train", [], ["a"], [1], ["a"]),
+        ("r2", "u", 50, "train", [], ["z"], [1], ["z"]),
+        ("r3", "u", 90, "train", [], ["b"], [1], ["b"]),
+        ("r4", "u", 95, "valid", [], ["b"], [1], ["b"]),
+        ("r5", "u", 99, "test", [], ["b"], [1], ["b"]),
     ]
     data = load(folder(inter=inter, request=request))
     known = histories(data, "train")

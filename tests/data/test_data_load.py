@@ -233,3 +233,12 @@ def test_a_time_that_is_none(tiny, written, message):
 def test_flags_out_of_range(arguments, message):
     with pytest.raises(InputError, match=message):
         SequenceData("anywhere", **arguments)
+
+
+def test_the_order_of_the_file_does_not_matter_for_searches(tiny):
+    """Nor among those of one second."""
+    several = [(f"s{i}", "u", 5 + i // 2, f"q{i % 2}", str(1 + i), [], "train") for i in range(4)]
+    made = [load(tiny(search=rows)).searches for rows in (several, several[::-1])]
+    for name in ("user", "timestamp", "type", "gram"):
+        one, two = (getattr(searches, name) for searches in made)
+        assert np.array_equal(one, two), name

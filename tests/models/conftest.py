@@ -41,6 +41,7 @@ def batch_of() -> Callable[..., Batch]:
             target_item=torch.ones(len(points), dtype=torch.int64),
             search_row=place[:, 0],
             search_position=place[:, 1],
+            search_timestamp=None if times is None else clicked[place[:, 0], place[:, 1]],  # with its item's click
             search_type=place[:, 2],
             search_gram=torch.from_numpy(gram_matrix([search[3] for search in searches])),
             user=1 + row,

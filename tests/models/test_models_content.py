@@ -172,7 +172,7 @@ def test_a_frozen_encoder_of_titles_has_a_copy_that_learns_queries(trained, batc
     batch = batch_of(ROWS, [(0, 1, 1, "red shoe")])
     assert torch.equal(grown.eval().encode(batch), plain.encode(batch))
     with torch.no_grad():
-        grown.query_scale += 0.1
+        grown.query_fusion.scale += 0.1
     grown.encode(batch).square().sum().backward()
     assert grown.query_text.gram_embedding.weight.grad.abs().sum() > 0
     assert grown.described.text.gram_embedding.weight.grad is None

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.losses import Softmax
-from recsys.models import HSTU, BERT4Rec, CausalTransformer, SASRec, SearchSASRec, eSASRec
+from recsys.models import HSTU, BERT4Rec, CausalTransformer, SASRec, SearchBERT4Rec, SearchSASRec, eSASRec
 
 SIZE = {"n_items": 12, "max_len": 8, "dim": 8, "layers": 2, "heads": 2}
 SHAPE = {**SIZE, "inner_dim": 16}
@@ -15,6 +15,7 @@ NETWORKS = {
     "SASRec": lambda: SASRec(**SHAPE),
     "BERT4Rec": lambda: BERT4Rec(**SHAPE),
     "SearchSASRec": lambda: SearchSASRec(**SHAPE, buckets=64),
+    "SearchBERT4Rec": lambda: SearchBERT4Rec(**SHAPE, buckets=64),
     "HSTU": lambda: HSTU(**SIZE),
     "HSTU bare": lambda: HSTU(**SIZE, **BARE),
     "eSASRec": lambda: eSASRec(**SHAPE),
@@ -87,9 +88,10 @@ def test_only_differences_of_times_count(network, batch_of):
 @torch.no_grad()
 def test_a_model_declares_what_it_reads_because_batches_leave_out_the_rest(network, batch_of):
     history, times = [3, 1, 4], [[60, 90, 4000, 4010]]
-    plain = network.encode(batch_of([history]))
-    assert network.uses_times == bool((network.encode(batch_of([history], times=times)) != plain).any())
-    assert network.uses_searches == bool((network.encode(batch_of([history], [(0, 1, 1, "red")])) != plain).any())
+    searches = [(0, 1, 1, "red")]
+    plain, searched = network.encode(batch_of([history])), network.encode(batch_of([history], searches))
+    assert network.uses_times == bool((network.encode(batch_of([history], searches, times=times)) != searched).any())
+    assert network.uses_searches == bool((searched != plain).any())
 
 
 @torch.no_grad()
