@@ -11,9 +11,9 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from referee import Referee, Split, begin
 
 from recsys.training.cli import RecsysCLI, find_config, quiet
-from referee import Referee, Split, begin
 
 
 class Judged(pl.Callback):

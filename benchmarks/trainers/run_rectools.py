@@ -12,16 +12,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
+from pytorch_lightning import (  # noqa: TID251 (what RecTools is built on)
+    Callback,
+    LightningModule,
+    Trainer,
+    seed_everything,
+)
 from rectools import Columns
 from rectools.dataset import Dataset
 from rectools.models import BERT4RecModel, SASRecModel
 from rectools.models.nn.item_net import IdEmbeddingsItemNet
 from rectools.models.nn.transformers.data_preparator import SequenceDataset
 from rectools.models.nn.transformers.ligr import LiGRLayers
-from torch.utils.data import DataLoader
-
 from referee import DIM, HEADS, LAYERS, MAX_LEN, Log, Referee, Split, begin
+from torch.utils.data import DataLoader
 
 BATCH = 32  # of 943 rows in all: 128, the default, would leave 8 steps an epoch
 
@@ -98,7 +102,9 @@ def built(name: str, judged: Judged, max_epochs: int) -> Any:
 
 def training_part(log: Log) -> Dataset:
     """All ratings before the validation; times are places, so that ties stay in the order of the file."""
-    rows = [(user, item, i) for user, names in zip(log.users, log.names, strict=True) for i, item in enumerate(names[:-2])]
+    rows = [
+        (user, item, i) for user, names in zip(log.users, log.names, strict=True) for i, item in enumerate(names[:-2])
+    ]
     frame = pd.DataFrame(rows, columns=[Columns.User, Columns.Item, Columns.Datetime])
     frame[Columns.Datetime] = pd.to_datetime(frame[Columns.Datetime], unit="s")
     return Dataset.construct(frame.assign(**{Columns.Weight: 1.0}))

@@ -18,6 +18,7 @@ import lightning
 import numpy as np
 import pandas as pd
 import torch
+from referee import DIM, HEADS, LAYERS, MAX_LEN, Log, Referee, Split, begin
 from replay.data import Dataset, FeatureHint, FeatureInfo, FeatureSchema, FeatureSource, FeatureType
 from replay.data.nn import ParquetModule, SequenceTokenizer, TensorFeatureInfo, TensorFeatureSource, TensorSchema
 from replay.models.nn.optimizer_utils import FatOptimizerFactory
@@ -29,15 +30,15 @@ from replay.nn.sequential import SasRec
 from replay.nn.transform.template import make_default_sasrec_transforms
 from torch.utils.data import DataLoader
 
-from referee import DIM, HEADS, LAYERS, MAX_LEN, Log, Referee, Split, begin
-
 BATCH, DROPOUT, LEARNING_RATE = 32, 0.2, 1e-3
 
 
 class Judged(lightning.Callback):
     """Takes the time of each epoch and has it judged."""
 
-    def __init__(self, referee: Referee, count: Callable[[Any], int], scores: Callable[[Any, Split], np.ndarray]) -> None:
+    def __init__(
+        self, referee: Referee, count: Callable[[Any], int], scores: Callable[[Any, Split], np.ndarray]
+    ) -> None:
         self.referee, self.count, self.scores, self.targets = referee, count, scores, 0
 
     def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
