@@ -8,19 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
-from trainers.referee import Referee, ndcg, ranks, read, recall  # noqa: E402
-from trainers.standings import Standing, cheapest, difference, first, standing  # noqa: E402
+from trainers.referee import Referee, ndcg, ranks, read, recall
+from trainers.standings import Standing, cheapest, difference, first, standing
 
-# user 1: a b c d;  user 2: c and b at the same time, then a, then e, which nobody rated before the test
-LOG = "user_id:token\titem_id:token\ttimestamp:float\n1\tb\t2\n2\tc\t1\n1\ta\t1\n2\tb\t1\n1\tc\t3\n1\td\t4\n2\ta\t2\n2\te\t3\n2\td\t2\n"
+# user 1: a b c d; user 2: c and b at the same time, then a and d, then e, which nobody rated before the test
+LOG = [
+    *("user_id:token\titem_id:token\ttimestamp:float", "1\tb\t2", "2\tc\t1", "1\ta\t1", "2\tb\t1", "1\tc\t3"),
+    *("1\td\t4", "2\ta\t2", "2\te\t3", "2\td\t2"),
+]
 
 
 @pytest.fixture
 def log(tmp_path):
     path = tmp_path / "tiny.inter"
-    path.write_text(LOG, encoding="utf-8")
+    path.write_text("\n".join(LOG) + "\n", encoding="utf-8")
     return read(path)
 
 
