@@ -106,6 +106,7 @@ def step(name: str, items: int, target: Any) -> Callable[[], Any]:
 
     from recsys.losses import FullSoftmax
     from recsys.models import SASRec
+    from recsys.models.tied import look_up
 
     network = SASRec(items, HISTORY, DIM, dropout=0.0)
     history = torch.randint(1, items, (len(target), HISTORY))
@@ -121,8 +122,8 @@ def step(name: str, items: int, target: Any) -> Callable[[], Any]:
             value = network.calculate_loss(interaction)
         else:
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled="bf16" in name):
-                vectors = network.hidden(network.item_embedding(history))[:, -1]
-                value = loss(vectors, network.item_vectors(), target)
+                x, table = look_up(network.item_vectors(), history)
+                value = loss(network.hidden(x)[:, -1], table, target)
         value.backward()
         optimizer.step()
         return value

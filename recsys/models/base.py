@@ -46,12 +46,15 @@ class Model(nn.Module, ABC):
         """The loss of a model that brings its own; None where any loss can be put upon `training_points`."""
         return None
 
-    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What the loss is computed on: vectors `[targets, dim]` and the items `[targets]` that they should score.
+    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """What a loss is given: vectors `[targets, dim]`, all item vectors `[items, dim]`, and the items `[targets]`.
 
-        By default every target of every point of the history in one pass (SASRec, section III-E).
+        By default every target of every point of the history in one pass (SASRec, section III-E). A model that reads
+        histories with its item vectors takes both from one `look_up`.
         """
-        return self.encode(batch)[batch.target_point], batch.target_item
+        table = self.item_vectors()
+        assert table is not None, "a model without item vectors has a loss of its own"
+        return self.encode(batch)[batch.target_point], table, batch.target_item
 
 
 def recbole_class(name: str) -> Any:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from recsys.models.base import ItemSpace, Model, recbole_class, recbole_config
 from recsys.models.batch import Batch, point_rows
+from recsys.models.tied import look_up
 
 _BERT4Rec: Any = recbole_class("BERT4Rec")
 
@@ -33,6 +34,13 @@ class BERT4Rec(_BERT4Rec, Model):
     """
 
     item_embedding: nn.Embedding
+    position_embedding: nn.Embedding
+    trm_encoder: nn.Module
+    LayerNorm: nn.LayerNorm
+    dropout: nn.Dropout
+    output_ffn: nn.Linear
+    output_gelu: nn.GELU
+    output_ln: nn.LayerNorm
     output_bias: nn.Parameter
     max_seq_length: int
     mask_token: int
@@ -72,21 +80,35 @@ class BERT4Rec(_BERT4Rec, Model):
         """State of a mask put behind each point's history, with a 1 that meets the item bias: `[points, dim + 1]`."""
         item, count = point_rows(batch)
         item, count = self._append(item, count, torch.full_like(count, self.mask_token))
-        hidden = self(item)
+        hidden = self.hidden(self.item_embedding(item), item)
         return self._with_one(hidden[torch.arange(len(item), device=item.device), count - 1])
 
     def item_vectors(self, item_ids: Tensor | None = None) -> Tensor:
         """Item embeddings with the output bias as last column: `[items, dim + 1]`."""
-        item_ids = torch.arange(self.n_items, device=self.output_bias.device) if item_ids is None else item_ids
+        if item_ids is None:
+            return self._with_bias(self.item_embedding.weight)
         return torch.cat([self.item_embedding(item_ids), self.output_bias[item_ids, None]], dim=-1)
 
-    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """The masked positions of whole training histories and the items that belong there (section 3.6)."""
         count = (batch.item > 0).sum(1)
         item, count = self._append(batch.item, count, batch.next_item)
         masked = self._draw_mask(item, count)
-        hidden = self(torch.where(masked, self.mask_token, item))
-        return self._with_one(hidden[masked]), item[masked]
+        shown = torch.where(masked, self.mask_token, item)
+        x, table = look_up(self.item_embedding.weight, shown)
+        return self._with_one(self.hidden(x, shown)[masked]), self._with_bias(table), item[masked]
+
+    def hidden(self, x: Tensor, item: Tensor) -> Tensor:
+        """States `[rows, length, dim]` of the items' embeddings of the same shape: RecBole's `forward` behind them."""
+        x = self.dropout(self.LayerNorm(x + self.position_embedding.weight[: x.shape[1]]))
+        mask = torch.where(item > 0, 0.0, -10000.0)[:, None, None]
+        x = self.trm_encoder(x, mask, output_all_encoded_layers=False)[-1]
+        vectors: Tensor = self.output_ln(self.output_gelu(self.output_ffn(x)))
+        return vectors
+
+    def _with_bias(self, table: Tensor) -> Tensor:
+        """The rows of items, which the mask's row follows, and their biases."""
+        return torch.cat([table[: self.n_items], self.output_bias[:, None]], dim=-1)
 
     def _append(self, item: Tensor, count: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         """Put `last` behind each history; where there is no room left, and only there, the oldest item goes."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from recsys.errors import InputError
 from recsys.models.base import Model
 from recsys.models.batch import Batch
+from recsys.models.tied import look_up
 
 
 class CausalModel(Model):
@@ -60,7 +61,17 @@ class CausalModel(Model):
 
     def encode(self, batch: Batch) -> Tensor:
         """Hidden state at each point's position: `[points, dim]`."""
-        x = self.item_embedding(batch.item)
+        return self.states(self.item_embedding(batch.item), batch)
+
+    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """As every model; a table that is tied has one gradient."""
+        if self.output_embedding is not None:
+            return super().training_points(batch)
+        x, table = look_up(self.item_embedding.weight, batch.item)
+        return self.states(x, batch)[batch.target_point], self._scored(table), batch.target_item
+
+    def states(self, x: Tensor, batch: Batch) -> Tensor:
+        """Hidden state at each point's position, `[points, dim]`, of item embeddings `[rows, length, dim]`."""
         if self.position_embedding is not None:
             x = x + self.position_embedding.weight[: x.shape[1]]
         vectors = self.hidden(self.dropout(self.scale * x), batch)[batch.point_row, batch.point_position]
@@ -69,5 +80,7 @@ class CausalModel(Model):
     def item_vectors(self, item_ids: Tensor | None = None) -> Tensor:
         """Rows of the output table, of length 1 where scores are cosines: `[items, dim]`."""
         output = self.output_embedding or self.item_embedding
-        table = output.weight if item_ids is None else output(item_ids)
+        return self._scored(output.weight if item_ids is None else output(item_ids))
+
+    def _scored(self, table: Tensor) -> Tensor:
         return table if self.temperature is None else nn.functional.normalize(table, dim=-1)

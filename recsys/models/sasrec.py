@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from recsys.models.base import ItemSpace, Model, recbole_class, recbole_config
 from recsys.models.batch import Batch
+from recsys.models.tied import look_up
 
 _SASRec: Any = recbole_class("SASRec")
 
@@ -54,7 +55,16 @@ class SASRec(_SASRec, Model):
 
     def encode(self, batch: Batch) -> Tensor:
         """Hidden state at each point's position: `[points, dim]`."""
-        return self.hidden(self.item_embedding(batch.item))[batch.point_row, batch.point_position]
+        return self.states(self.item_vectors(batch.item), batch)
+
+    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """As every model; the table has one gradient."""
+        x, table = look_up(self.item_vectors(), batch.item)
+        return self.states(x, batch)[batch.target_point], table, batch.target_item
+
+    def states(self, x: Tensor, batch: Batch) -> Tensor:
+        """Hidden state at each point's position, `[points, dim]`, of the batch's item vectors `[rows, length, dim]`."""
+        return self.hidden(x)[batch.point_row, batch.point_position]
 
     def hidden(self, x: Tensor) -> Tensor:
         """Hidden states `[rows, length, dim]` of item embeddings of the same shape.

@@ -52,9 +52,8 @@ class SearchSASRec(SASRec):
         self.query_norm = nn.LayerNorm(dim)  # a query weighs as much as another, whatever its length
         self.query_scale = nn.Parameter(torch.zeros(dim))  # ReZero (arXiv 2003.04887): neutral at step 0
 
-    def encode(self, batch: Batch) -> Tensor:
+    def states(self, x: Tensor, batch: Batch) -> Tensor:
         """Hidden state at each point's position, `[points, dim]`, with the searches that the point may see."""
-        x = self.item_embedding(batch.item)
         if len(batch.search_row):
             x = x + self.query_scale * self._pending(batch)
         return self.hidden(x)[batch.point_row, batch.point_position]

@@ -102,12 +102,10 @@ class SequentialRecommender(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of all targets of the batch's histories."""
-        own, target = self.network.own_loss(batch), batch.target_item
-        if own is None:
-            vectors, target = self.network.training_points(batch)
-            loss: Tensor = self.loss(vectors, self.network.item_vectors(), target)
-        else:
-            loss = own
+        loss, target = self.network.own_loss(batch), batch.target_item
+        if loss is None:
+            vectors, table, target = self.network.training_points(batch)
+            loss = self.loss(vectors, table, target)
         self.log("train/loss", loss, batch_size=len(target), prog_bar=True, on_step=True, on_epoch=True)
         return loss
 

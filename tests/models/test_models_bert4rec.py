@@ -27,7 +27,7 @@ def test_a_loss_for_every_masked_position_the_first_and_the_last_training_item_i
     assert item.tolist() == [[1, 2, 3, 9], [4, 8, 0, 0]]
     assert masks.any(0).tolist() == [[True] * 4, [True, True, False, False]]
     torch.manual_seed(5)
-    vectors, target = model.training_points(batch)
+    vectors, _, target = model.training_points(batch)
     torch.manual_seed(5)
     mask = model._draw_mask(item, torch.tensor([4, 2]))
     assert target.tolist() == item[mask].tolist()
@@ -36,7 +36,7 @@ def test_a_loss_for_every_masked_position_the_first_and_the_last_training_item_i
 
 def test_the_state_of_a_masked_position_is_that_of_the_masked_row(batch_of):
     model = network(last_ratio=1.0)  # masks the last item alone
-    vectors, target = model.training_points(batch_of([[1, 2, 3], [4]], next_item=[9, 8]))
+    vectors, _, target = model.training_points(batch_of([[1, 2, 3], [4]], next_item=[9, 8]))
     hidden = model.forward(torch.tensor([[1, 2, 3, model.mask_token], [4, model.mask_token, 0, 0]]))
     assert target.tolist() == [9, 8]
     torch.testing.assert_close(vectors[:, :-1], torch.stack([hidden[0, 3], hidden[1, 1]]))
@@ -59,7 +59,7 @@ def test_padding_is_never_masked_and_an_empty_row_has_no_target(batch_of):
 
 def test_a_batch_of_empty_rows_alone_is_finite(batch_of):
     model = network()
-    vectors, target = model.training_points(batch_of([[], []]))
+    vectors, _, target = model.training_points(batch_of([[], []]))
     assert (len(vectors), len(target)) == (0, 0)
     assert model.encode(batch_of([[], []])).isfinite().all()
 
@@ -82,7 +82,7 @@ def test_the_share_of_masked_items_is_the_ratio_at_the_ends_too(batch_of):
 def test_the_mask_token_is_never_a_target_nor_in_the_item_table(batch_of):
     model = network(mask_ratio=0.6)
     for _ in range(50):
-        _, target = model.training_points(batch_of([[1, 2, ITEMS - 1]], next_item=[3]))
+        _, _, target = model.training_points(batch_of([[1, 2, ITEMS - 1]], next_item=[3]))
         assert set(target.tolist()) <= {1, 2, 3, ITEMS - 1}
     assert len(model.item_vectors()) == ITEMS == model.mask_token
 
