@@ -1,6 +1,6 @@
 """Training beside RecBole, RecTools and RePlay: cost of an epoch, time to RecBole's quality, and quality at the end.
 
-    python benchmarks/training.py [--rows SASRec] [--seeds 0 1 2] [--rounds 3] [--work FOLDER] [--fresh]
+    python benchmarks/training.py [--rows HSTU] [--seeds 0 1 2] [--rounds 3] [--work FOLDER] [--fresh]
     python benchmarks/training.py --report      (the table of what has been measured so far)
 
 MovieLens-100k, leave-one-out; width 64, 2 layers, 2 heads, 50 items; one thread each. Every rival is installed into an
@@ -62,10 +62,10 @@ ROWS = (
     Row(RECBOLE, "recbole", "SASRec", 5, 1),
     Row("RecBole BERT4Rec", "recbole", "BERT4Rec", 5, 1),
     Row("RecTools SASRec", "rectools", "SASRec"),
-    Row("RecTools BERT4Rec", "rectools", "BERT4Rec"),
+    Row("RecTools BERT4Rec", "rectools", "BERT4Rec", 15),
     Row("RecTools eSASRec", "rectools", "eSASRec"),
     Row("RePlay SASRec, windows", "replay", "SASRec"),
-    Row("RePlay BERT4Rec", "replay", "BERT4Rec"),
+    Row("RePlay BERT4Rec", "replay", "BERT4Rec", 15),
     Row("SASRec", "ours", "sasrec_ml-100k", None),
     Row("BERT4Rec", "ours", "bert4rec_ml-100k", None),
     Row("eSASRec", "ours", "esasrec_ml-100k", None),
@@ -205,7 +205,7 @@ def report(rows: list[Row], jobs: Path, results: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", nargs="+", default=[], help="Only rows whose names contain one of these.")
+    parser.add_argument("--rows", nargs="+", choices=[row.name for row in ROWS], help="Only these, by name.")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--rounds", type=int, default=3, help="How often the cost of each row is measured.")
     parser.add_argument("--work", type=Path, default=Path("runs/benchmark"), help="Folder for all that is made.")
@@ -216,7 +216,7 @@ if __name__ == "__main__":
     args.work = args.work.absolute()
     jobs = args.work / "jobs"
     jobs.mkdir(parents=True, exist_ok=True)
-    chosen = [row for row in ROWS if not args.rows or any(part in row.name for part in args.rows)]
+    chosen = [row for row in ROWS if not args.rows or row.name in args.rows]
     if not args.report:
         if not (args.work / "ml-100k").is_dir():
             convert(["ml-100k", "--output", str(args.work / "ml-100k")])
