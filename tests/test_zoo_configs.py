@@ -27,7 +27,7 @@ def test_there_are_configurations() -> None:
     assert len(names) == len(set(names)), "a name is enough"
 
 
-def test_there_is_one_for_every_model_of_recbole_that_needs_items_alone() -> None:
+def test_there_is_one_for_every_model_of_recbole_that_is_taken() -> None:
     recbole = sorted((FOLDER / "recbole").glob("*.yaml"))
     assert {file.stem for file in recbole} == DOT_PRODUCT | OTHER_SCORES | {"BERT4Rec"}
     for file in recbole:
@@ -71,6 +71,15 @@ def test_it_logs_offline_and_names_itself(file: Path) -> None:
     logger = config["trainer"]["logger"]
     assert logger["class_path"] == "WandbLogger"
     assert logger["init_args"]["offline"] is True
+
+
+@pytest.mark.parametrize(
+    "file", [*FOLDER.glob("*_ml-100k.yaml"), *FOLDER.glob("recbole/*")], ids=lambda file: file.stem
+)
+def test_it_says_where_its_values_come_from(file: Path) -> None:
+    header = re.match(r"(#.*\n)+", file.read_text("utf-8"))
+    assert header
+    assert re.search(r"^# Values: .*\.$", header[0], re.MULTILINE)
 
 
 def test_it_does_not_set_what_comes_from_the_data(file: Path) -> None:

@@ -22,7 +22,7 @@ from recsys.atomic import Vocabulary
 from recsys.checkpoints.folder import Checkpoint
 from recsys.errors import InputError
 from recsys.models import BERT4Rec, Model, RecBole, SASRec
-from recsys.models.recbole import defaults
+from recsys.models.recbole import FEATURED, defaults
 
 TOLERATED = frozenset(["_codecs", "logging", "numpy", "recbole", "torch", "yaml"])
 """Packages whose objects become stand-ins; RecBole's files name classes of these."""
@@ -225,6 +225,11 @@ def _network(settings: dict[str, Any], n_items: int) -> Model:
     if name in OWN and (settings.get("hidden_act"), settings.get("layer_norm_eps")) == ("gelu", 1e-12):
         shape = {ours: settings[theirs] for ours, theirs in OWN[name].items() if theirs in settings}
         return SASRec(n_items, max_len, **shape) if name == "SASRec" else BERT4Rec(n_items, max_len, **shape)
+    if name in FEATURED:
+        raise InputError(
+            f"{name} reads features of items, which RecBole keeps in a pickled copy of its data set: that is not read. "
+            f"Train it here instead: recsys fit --config {name}"
+        )
     changed = {key: settings[key] for key, value in defaults(name).items() if settings.get(key, value) != value}
     return RecBole(name, n_items, max_len, n_users=2, settings=changed)
 

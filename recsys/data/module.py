@@ -10,6 +10,7 @@ import numpy as np
 from recsys.data.batches import BatchLoader, request_rows, training_rows
 from recsys.data.cache import cached
 from recsys.data.dataset import Dataset
+from recsys.data.features import ItemColumns
 from recsys.data.histories import Histories, histories
 from recsys.errors import InputError
 
@@ -70,6 +71,11 @@ class SequenceData(pl.LightningDataModule):
     def n_users(self) -> int:
         """Number of users, the unknown one included."""
         return 1 + len(self.dataset.users)
+
+    @property
+    def item_columns(self) -> ItemColumns:
+        """What the `.item` file says of the items, by column."""
+        return ItemColumns(self.path / f"{self.path.resolve().name}.item", self.dataset.items)
 
     def histories(self, split: str) -> Histories:
         """What the models may know when they answer `split`."""

@@ -5,10 +5,13 @@ rows of a batch when the batch is trained and keeps none.
 """
 
 import re
+from collections.abc import Mapping
+from importlib import import_module
 from importlib.resources import files
 from inspect import signature
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from torch import Tensor, nn
@@ -17,19 +20,19 @@ from recsys.errors import InputError, did_you_mean
 from recsys.models.base import ItemSpace, Model, recbole_class, recbole_fields
 from recsys.models.batch import Batch, point_rows
 
-DOT_PRODUCT = frozenset(["CORE", "Caser", "FOSSIL", "GCSAN", "GRU4Rec", "HGN", "HRM", "LightSANs", "NARM"]) | frozenset(
-    ["NPE", "NextItNet", "SASRec", "SHAN", "SINE", "SRGNN", "STAMP"]
+DOT_PRODUCT = frozenset(["CORE", "Caser", "FDSA", "FOSSIL", "GCSAN", "GRU4Rec", "GRU4RecF", "HGN", "HRM"]) | frozenset(
+    ["LightSANs", "NARM", "NPE", "NextItNet", "SASRec", "SASRecF", "SHAN", "SINE", "SRGNN", "STAMP"]
 )
 """Models whose score is the product of `forward` and a table of items."""
 OTHER_SCORES = frozenset(["FPMC", "GRU4RecCPR", "RepeatNet", "SASRecCPR", "TransRec"])
 """Models that give the scores of all items at once."""
+FEATURED = frozenset(["FDSA", "GRU4RecF", "SASRecF"])
+"""Models that also read features of the items in a history."""
 ELSEWHERE = {
     "BERT4Rec": "has a class of its own here, without RecBole's defects: class_path: BERT4Rec",
     "FEARec": "looks for other histories with the same target in RecBole's own data set, which is not read here",
-    **dict.fromkeys(
-        ["DIEN", "DIN", "FDSA", "GRU4RecF", "S3Rec", "SASRecF"],
-        "needs features of items, which this adapter does not give it",
-    ),
+    "S3Rec": "is trained in two stages by a trainer of its own, which is not run here",
+    **dict.fromkeys(["DIEN", "DIN"], "rates one item at a time for a click or none, and cannot rank all items"),
     **dict.fromkeys(["GRU4RecKG", "KSR"], "needs a knowledge graph, which this adapter does not give it"),
 }
 """RecBole's other sequential models, and why they are not here."""
@@ -46,9 +49,13 @@ class RecBole(Model):
         max_len: Longest history, in items (RecBole's `MAX_ITEM_LIST_LENGTH`).
         n_users: Number of users plus one; of no use but to models that embed users.
         settings: The model's settings that differ from RecBole's defaults, in RecBole's names.
+        features: The columns of the items by name, read by models with `settings.selected_features`: numbers of their
+            values, `[items]` or `[items, values]`, 0 for none. A checkpoint, whose weights hold them, gives the number
+            of different values and the width instead.
 
     Raises:
-        InputError: a model that RecBole has not or that needs more than items; a setting that it has not; no RecBole.
+        InputError: a model that RecBole has not or that is not taken; a setting or a column that is not there; no
+            RecBole.
     """
 
     def __init__(
@@ -58,6 +65,7 @@ class RecBole(Model):
         max_len: int = 50,
         n_users: int = 0,
         settings: dict[str, Any] | None = None,
+        features: Any = None,
     ) -> None:
         super().__init__()
         merged, network_class = _merged(model, settings or {}), recbole_class(model)
@@ -67,22 +75,45 @@ class RecBole(Model):
             raise InputError(f"n_items is {n_items}: RecBole's models need at least 2 items beside padding.")
         if self.embeds_users and n_users < 2:
             raise InputError(f"{model} embeds users: n_users is {n_users}, name their number plus one.")
+        self.n_items = n_items
         reranked = merged.get("reranker_CAN_NUM", 0)
         if max(int(part) for part in str(reranked).split(",")) > n_items:
             raise InputError(f"settings: {model}, reranker_CAN_NUM {reranked}: at most {n_items}, the number of items.")
-        config = recbole_fields(max_len, **merged)
+        space, shapes = ItemSpace(n_items, n_users, max_len), {}
+        if model in FEATURED:
+            shapes = self._take({} if features is None else features, merged["selected_features"])
+            merged["selected_features"] = list(shapes)
+            space = FeatureSpace(n_items, shapes, self)
         try:
-            self.inner = network_class(config, ItemSpace(n_items, n_users, max_len))
-        except (TypeError, ValueError, RuntimeError, ArithmeticError, SystemExit) as error:
+            self.inner = network_class(recbole_fields(max_len, **merged), space)
+        except (TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError, SystemExit) as error:
             raise InputError(f"{model}: RecBole cannot build it with these settings ({error}).") from error
-        self.model, self.n_items, self.max_len = model, n_items, max_len
+        self.model, self.max_len = model, max_len
         self.hyperparameters = {
             "model": model,
             "n_items": n_items,
             "max_len": max_len,
             "n_users": n_users if self.embeds_users else 0,
             "settings": dict(settings or {}),
+            **({"features": shapes} if shapes else {}),
         }
+
+    def _take(self, features: Mapping[str, Any], names: Any) -> dict[str, list[int]]:
+        """Keep the numbers of these columns in buffers; how many values each has, and its width if it has one."""
+        shapes: dict[str, list[int]] = {}
+        if not names:
+            raise InputError("settings: selected_features names no column of the items.")
+        for place, name in enumerate(dict.fromkeys([names] if isinstance(names, str) else names)):
+            try:
+                given = features[name]
+            except KeyError:
+                raise InputError(f"settings: selected_features: no column {name!r} of the items is given.") from None
+            if isinstance(given, np.ndarray):
+                numbers, shapes[name] = torch.tensor(given), [1 + int(given.max()), *given.shape[1:]]
+            else:
+                numbers, shapes[name] = torch.zeros(self.n_items, *given[1:], dtype=torch.int32), list(given)
+            self.register_buffer(f"feature_{place}", numbers)
+        return shapes
 
     @property
     def title(self) -> str:
@@ -152,6 +183,32 @@ class RecBole(Model):
             "item_id": target,
             "neg_item_id": negative + (negative >= target).to(negative),
         }
+
+
+class FeatureSpace(ItemSpace):
+    """An ItemSpace of items with features, whose numbers lie in the buffers of `owner` and move with it."""
+
+    def __init__(self, n_items: int, shapes: dict[str, list[int]], owner: nn.Module) -> None:
+        super().__init__(n_items)
+        kinds = import_module("recbole.utils").FeatureType
+        self.field2type = {name: kinds.TOKEN_SEQ if len(shape) > 1 else kinds.TOKEN for name, shape in shapes.items()}
+        self._shapes, self._owner = shapes, owner
+
+    def num(self, field: str) -> int:
+        """Number of values of a column, 0 included, or of items."""
+        return self._shapes[field][0] if field in self._shapes else super().num(field)
+
+    def get_item_feature(self) -> "FeatureSpace":
+        """RecBole's table of the items: this, by `[]`."""
+        return self
+
+    def to(self, device: Any) -> "FeatureSpace":
+        """It is where its owner is."""
+        return self
+
+    def __getitem__(self, field: str) -> Tensor:
+        """The numbers of a column, `[items]` or `[items, values]`."""
+        return self._owner.get_buffer(f"feature_{list(self._shapes).index(field)}")
 
 
 _FIELD = {

@@ -80,6 +80,7 @@ class RecsysCLI(LightningCLI):
         parser.link_arguments("data.max_len", "model.network.init_args.max_len")
         parser.link_arguments("data.n_items", "model.network.init_args.n_items", apply_on="instantiate")
         parser.link_arguments("data.n_users", "model.network.init_args.n_users", apply_on="instantiate")
+        parser.link_arguments("data.item_columns", "model.network.init_args.features", apply_on="instantiate")
 
     def _parse_ckpt_path(self) -> None:
         """Lightning would let the hyperparameters of a checkpoint override the command line; what was typed counts."""

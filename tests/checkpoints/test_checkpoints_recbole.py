@@ -185,6 +185,11 @@ def test_filtered_data_is_refused(trained, name, value):
         recbole.vocabulary(trained / "small", {name: value})
 
 
+def test_a_model_that_reads_features_is_refused():
+    with pytest.raises(InputError, match=r"SASRecF reads features of items, .* recsys fit --config SASRecF"):
+        recbole._network({"model": "SASRecF", "selected_features": ["kind"]}, 20)
+
+
 def test_items_are_numbered_as_they_first_stand_in_the_file(tmp_path):
     rows = [("u2", "b", 9.0), ("u1", "a", 1.0), ("", "x", 1.0), ("u1", "null", 1.0), ("u2", "b", 3.0), ("u1", "c", 0.0)]
     atomic.write(pl.DataFrame(rows, schema=list(TYPES), orient="row"), tmp_path / "d" / "d.inter", TYPES)

@@ -1,10 +1,11 @@
-"""What else is in the batch changes no vector."""
+"""Of every native model: what else is in the batch changes no vector, and the same seed gives the same weights."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recsys.losses import Softmax
 from recsys.models import HSTU, BERT4Rec, CausalTransformer, SASRec, SearchSASRec, eSASRec
 
 SIZE = {"n_items": 12, "max_len": 8, "dim": 8, "layers": 2, "heads": 2}
@@ -25,8 +26,13 @@ HISTORY = st.lists(st.integers(1, 11), min_size=1, max_size=7)
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
-def network(request, trained):
-    return trained(NETWORKS[request.param]()).double()  # an effect and a rounding error are many orders apart
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def network(kind, trained):
+    return trained(NETWORKS[kind]()).double()  # an effect and a rounding error are many orders apart
 
 
 def same(left, right):
@@ -98,3 +104,22 @@ def test_hyperparameters_build_the_same_model_again(network):
     again.load_state_dict(network.state_dict())
     assert again.hyperparameters == network.hyperparameters
     assert again.n_items == network.n_items == 12
+
+
+def test_the_same_seed_gives_the_same_weights(kind, batch_of):
+    """Initial weights, dropout, masks and all: after three steps they are equal to the bit."""
+    batch = batch_of([[1, 2, 3, 4], [5, 6]], [(0, 1, 1, "red")], next_item=[7, 8], times=[[1, 5, 9, 80, 81], [2, 3, 4]])
+
+    def fitted(seed):
+        torch.manual_seed(seed)
+        network = NETWORKS[kind]()
+        optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
+        for _ in range(3):
+            optimizer.zero_grad()
+            Softmax()(*network.training_points(batch)).backward()
+            optimizer.step()
+        return torch.cat([parameter.flatten() for parameter in network.parameters()])
+
+    first = fitted(3)
+    assert torch.equal(fitted(3), first)
+    assert not torch.equal(fitted(4), first)

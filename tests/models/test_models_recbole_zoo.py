@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import seed_everything
 
 from recsys import checkpoints
 from recsys.atomic import Vocabulary
 from recsys.errors import InputError
 from recsys.models import RecBole, recbole
 from recsys.models.base import recbole_class
-from recsys.models.recbole import DOT_PRODUCT, ELSEWHERE, OTHER_SCORES, defaults
+from recsys.models.recbole import DOT_PRODUCT, ELSEWHERE, FEATURED, OTHER_SCORES, defaults
 from recsys.recommender import Recommender
 
 ITEMS, USERS, MAX_LEN = 24, 6, 7
@@ -26,13 +27,19 @@ SMALL = {
     "reranker_CAN_NUM": 5,
     "block_num": 1,
 }
+FEATURES = {
+    "class": np.array([[0, 0], *([1 + i % 4, (i % 3) * (i % 4)] for i in range(1, ITEMS))], np.int32),
+    "year": np.array([0, *(i % 6 for i in range(1, ITEMS))], np.int32),  # some items have none
+}
 HISTORIES = [[1, 2, 3, 4, 5, 6, 7], [8], [9, 10, 9], [11, 12, 13, 14, 15, 16]]
 
 
-def build(model, **more):
-    torch.manual_seed(0)
+def build(model, seed=0, **more):
+    seed_everything(seed, verbose=False)  # SINE draws from numpy's generator
     settings = {name: value for name, value in SMALL.items() if name in defaults(model)}
-    return RecBole(model, ITEMS, MAX_LEN, USERS, settings | more)
+    if model in FEATURED:
+        settings["selected_features"] = list(FEATURES)
+    return RecBole(model, ITEMS, MAX_LEN, USERS, settings | more, FEATURES)
 
 
 def batch(batch_of, rows=HISTORIES, **more):
@@ -52,18 +59,24 @@ def model(request):
     return request.param
 
 
-@pytest.fixture(scope="module")
-def learnt(model, batch_of):
-    """A model after a few steps, and the loss of each."""
-    network, given = build(model), training_batch(batch_of)
+def train(network, given, steps):
+    """Losses of a few steps."""
     optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
     losses = []
-    for _ in range(8):
+    for _ in range(steps):
         optimizer.zero_grad()
         loss = network.own_loss(given)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
+    return losses
+
+
+@pytest.fixture(scope="module")
+def learnt(model, batch_of):
+    """A model after a few steps, and the loss of each."""
+    network = build(model)
+    losses = train(network, training_batch(batch_of), 8)
     return network.eval(), losses
 
 
@@ -92,7 +105,8 @@ def interaction(rows, users, model=""):
 
 
 def test_all_that_need_items_alone_are_here():
-    assert len(DOT_PRODUCT | OTHER_SCORES | {"BERT4Rec"}) == 22
+    assert len((DOT_PRODUCT | OTHER_SCORES | {"BERT4Rec"}) - FEATURED) == 22
+    assert len(DOT_PRODUCT | OTHER_SCORES | {"BERT4Rec"} | set(ELSEWHERE)) == 31
     assert not (DOT_PRODUCT | OTHER_SCORES) & set(ELSEWHERE)
     assert all(recbole_class(name) for name in [*DOT_PRODUCT, *OTHER_SCORES, *ELSEWHERE])
 
@@ -130,6 +144,27 @@ def test_a_point_in_a_row_is_answered_as_if_its_row_ended_there(learnt, batch_of
     torch.testing.assert_close(
         scores(network, middle), scores(network, batch(batch_of, [[1, 2], [5]])), rtol=0, atol=1e-6
     )
+
+
+def test_padding_and_other_rows_change_nothing(learnt, batch_of):
+    network, _ = learnt
+    generator = torch.Generator().manual_seed(2)
+    rows = [torch.randint(1, ITEMS, (1 + i % 5,), generator=generator).tolist() for i in range(10)]
+    beside = batch(batch_of, rows, length=MAX_LEN)
+    together = scores(network, beside)
+    for i, row in enumerate(rows):
+        alone = scores(network, replace(batch_of([row]), user=beside.user[[i]]))
+        torch.testing.assert_close(alone[0], together[i], rtol=0, atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_weights(model, batch_of):
+    states = []
+    for seed in (0, 0, 1):
+        network = build(model, seed)
+        train(network, training_batch(batch_of), 2)
+        states.append(torch.cat([weight.flatten() for weight in network.parameters()]))
+    assert torch.equal(states[0], states[1])
+    assert not torch.equal(states[0], states[2])
 
 
 def test_a_history_that_is_empty_is_finite(learnt, batch_of):
@@ -216,7 +251,10 @@ def test_defaults_are_recboles_with_numbers_as_numbers():
     [
         ("GRU4Rek", {}, "GRU4Rek is none of RecBole's sequential models. Did you mean 'GRU4Rec'?"),
         ("BERT4Rec", {}, "BERT4Rec has a class of its own here"),
-        ("SASRecF", {}, "SASRecF needs features of items"),
+        ("SASRecF", {}, "selected_features: no column 'class' of the items is given"),
+        ("GRU4RecF", {"selected_features": []}, "selected_features names no column"),
+        ("S3Rec", {}, "S3Rec is trained in two stages"),
+        ("DIN", {}, "DIN rates one item at a time"),
         ("KSR", {}, "KSR needs a knowledge graph"),
         ("FEARec", {}, "FEARec looks for other histories"),
         ("NARM", {"hiden_size": 3}, "NARM has no 'hiden_size'. Did you mean 'hidden_size'?"),
