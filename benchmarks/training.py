@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from convert import machine
 from rich.console import Console
 from rich.table import Table
 from trainers.referee import PROTOCOLS
@@ -192,11 +193,13 @@ def ratios(figures: list[dict[str, Any]]) -> list[str]:
 
 def report(rows: list[Row], jobs: Path, results: Path) -> None:
     """Write results/training.csv and training_differences.csv from the jobs' files, and print them."""
-    found = {row.name: made for row in rows if (made := standing(row.name, row.stem, jobs)) is not None}
+    made = {row.name: standing(row.name, row.stem, jobs, row.library != "recbole") for row in rows}
+    found = {name: row for name, row in made.items() if row is not None}
     if not found:
         sys.exit(f"{jobs}: nothing has been measured yet.")
     target = found[RECBOLE].best("unfiltered", "valid") if RECBOLE in found else None
-    table, pairs = pl.DataFrame([made.figures(target) for made in found.values()]), differences(found)
+    table, pairs = pl.DataFrame([row.figures(target) for row in found.values()]), differences(found)
+    table = table.with_columns(machine=pl.lit(machine()[1]))
     for name, frame in (("training", table), ("training_differences", pairs)):
         with atomic_file(results / f"{name}.csv") as file:
             frame.write_csv(file)

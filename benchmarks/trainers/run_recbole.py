@@ -20,7 +20,7 @@ import torch
 from referee import DIM, HEADS, LAYERS, MAX_LEN, Log, Split, begin
 
 BATCH = 256  # RecBole's default is 2,048: dearer by the epoch, and eight times fewer steps in one
-PART = 48  # steps whose cost stands for the 380 of an epoch
+PART = 24  # steps whose cost stands for the 380 of an epoch
 SAME_STEPS = 12
 
 

@@ -16,13 +16,14 @@ from recsys.metrics.intervals import Interval, paired_interval
 class Standing:
     """One row of the table: a model of a library, over all its seeds.
 
-    `cost` is CPU and wall seconds of one whole epoch, measured in turns with the other rows; seconds to an epoch are
-    that many times the cost, so that a row's quality may be measured on a busy machine.
+    `cost` is CPU and wall seconds of one whole epoch, in `turns` rounds with the other rows (0: while its quality was
+    measured); seconds to an epoch are that many times the cost, so that quality may be measured on a busy machine.
     """
 
     name: str
     jobs: list[dict[str, Any]]
     cost: tuple[float, float] | None = None
+    turns: int = 0
     targets: int = 0
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -48,6 +49,7 @@ class Standing:
             "seeds": len(self.jobs),
             "cut_short": sum(not job["finished"] for job in self.jobs),
             "targets_per_epoch": self.targets,
+            "turns": self.turns,
             "cpu_s_per_epoch": rounded(cpu, 2),
             "wall_s_per_epoch": rounded(wall, 2),
             "best_valid_ndcg@10": rounded(self.best("unfiltered", "valid"), 4),
@@ -88,14 +90,19 @@ def cheapest(jobs: Sequence[dict[str, Any]]) -> tuple[float, float] | None:
     return min(epoch["cpu"] / part for epoch, part in parts), min(epoch["wall"] / part for epoch, part in parts)
 
 
-def standing(name: str, stem: str, folder: Path) -> Standing | None:
-    """The row whose jobs' files lie in `folder` as STEM-SEED.json and STEM-cost-ROUND.json; None if there are none."""
+def standing(name: str, stem: str, folder: Path, as_shipped: bool = True) -> Standing | None:
+    """The row whose jobs' files lie in `folder` as STEM-SEED.json and STEM-cost-ROUND.json; None if there are none.
+
+    A row whose cost was not measured in turns with the others has that of its cheapest epoch, unless its quality was
+    not measured `as_shipped`.
+    """
     jobs = [read(path) for path in sorted(folder.glob(f"{stem}-[0-9]*.json"))]
     jobs = [job for job in jobs if job["epochs"]]
-    costs = [read(path) for path in sorted(folder.glob(f"{stem}-cost-*.json"))]
+    turns = [job for path in sorted(folder.glob(f"{stem}-cost-*.json")) if (job := read(path))["finished"]]
     if not jobs:
         return None
-    return Standing(name, jobs, cheapest(costs), jobs[0]["epochs"][0]["targets"], jobs[0]["versions"])
+    cost = cheapest(turns or jobs if as_shipped else turns)
+    return Standing(name, jobs, cost, len(turns), jobs[0]["epochs"][0]["targets"], jobs[0]["versions"])
 
 
 def read(path: Path) -> dict[str, Any]:
