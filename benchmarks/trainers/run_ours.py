@@ -47,7 +47,7 @@ def scores(module: Any, referee: Referee, split: Split) -> np.ndarray:
     """The model's vectors of requests and items, multiplied."""
     data, log = module.data, referee.log
     table = module.network.item_vectors()
-    columns = torch.from_numpy(data.dataset.items.encode(log.items))
+    columns = torch.tensor(data.dataset.items.encode(log.items))
     users = {name: i for i, name in enumerate(log.users)}
     found = torch.empty(len(log.users), len(log.items))
     for batch in data.val_dataloader() if split == "valid" else data.test_dataloader():
