@@ -143,8 +143,8 @@ def test_wandb_is_imported_late_and_in_few_places() -> None:
 
 def test_one_lightning() -> None:
     everywhere = [*FILES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
-    found = [str(i) for file in everywhere for i in imports_of(file) if i.package == "pytorch_lightning"]
-    assert found == []
+    found = [i.file for file in everywhere for i in imports_of(file) if i.package == "pytorch_lightning"]
+    assert {file.name for file in found} == {"run_rectools.py"}  # in RecTools' environment, where it is the one
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
