@@ -20,6 +20,7 @@ from typing import Any
 
 import polars as pl
 from convert import machine
+from environments import pinned, python_of
 from rich.console import Console
 from rich.table import Table
 from trainers.referee import PROTOCOLS
@@ -29,7 +30,6 @@ from recsys.commands.convert import main as convert
 from recsys.files import atomic_file
 
 HERE = Path(__file__).parent
-CONSTRAINTS = HERE.parent / "constraints.txt"
 REQUIREMENTS = {
     # RecBole asks for ray<=2.6.3, which has no wheel for Python 3.12; these are what it imports. pandas 3 breaks it.
     "recbole": [
@@ -75,27 +75,12 @@ ROWS = (
 OURS = [row.name for row in ROWS if row.library == "ours"]
 
 
-def python_of(library: str, work: Path) -> str:
-    """The interpreter of a library's own environment, made on first use."""
+def interpreter(library: str, work: Path) -> str:
+    """That of a library's own environment."""
     if library == "ours":
         return sys.executable
-    folder = work / "environments" / library
-    python = folder / "bin" / "python"
-    torch = next(line.strip() for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch=="))
-    wanted = [torch, *REQUIREMENTS[library], *WITHOUT_REQUIREMENTS.get(library, [])]
-    done = folder / "installed.txt"
-    if done.is_file() and done.read_text().split("\n") == wanted:
-        return str(python)
-    print(f"Installing {library} into {folder} ...", flush=True)
-    environment = os.environ | {"UV_FIND_LINKS": os.environ.get("UV_FIND_LINKS", os.environ.get("PIP_FIND_LINKS", ""))}
-    uv, install = [sys.executable, "-m", "uv"], ["pip", "install", "-q", "--python", str(python)]
-    commands = [["venv", "-q", "--clear", "--python", sys.executable, str(folder)]]
-    commands += [[*install, torch, *REQUIREMENTS[library]]]
-    commands += [[*install, "--no-deps", name] for name in WITHOUT_REQUIREMENTS.get(library, [])]
-    for command in commands:
-        subprocess.run([*uv, *command], check=True, env=environment)
-    done.write_text("\n".join(wanted))
-    return str(python)
+    wanted = [*pinned("torch"), *REQUIREMENTS[library]]
+    return python_of(work / "environments" / library, wanted, WITHOUT_REQUIREMENTS.get(library, ()))
 
 
 def job(row: Row, out: Path, work: Path, fresh: bool, *options: str) -> None:
@@ -105,7 +90,7 @@ def job(row: Row, out: Path, work: Path, fresh: bool, *options: str) -> None:
     print(f"{row.name}: {out.stem}", flush=True)
     script = HERE / "trainers" / f"run_{row.library}.py"
     data = work / "ml-100k" / "ml-100k.inter"
-    command = [python_of(row.library, work), str(script), row.model, "--data", str(data), "--out", str(out), *options]
+    command = [interpreter(row.library, work), str(script), row.model, "--data", str(data), "--out", str(out), *options]
     threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "NUMBA", "POLARS", "OPENBLAS")}
     with tempfile.TemporaryDirectory() as folder, out.with_suffix(".log").open("w") as log:
         child = subprocess.Popen(
