@@ -9,6 +9,7 @@ from typing import Literal
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.plugins.precision import MixedPrecision
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -123,6 +124,9 @@ class SequentialRecommender(pl.LightningModule):
             DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, known)  # all have read the same
         if stage == "fit" and self.warm_start is not None:
             grow(self.network, Path(self.warm_start), self.data.dataset.items.sha256, self.freeze_backbone)
+        for callback in self.trainer.callbacks if stage == "fit" else ():  # type: ignore[attr-defined]
+            if isinstance(callback, WeightAveraging):  # whose copy was made before the network knew and grew
+                callback.setup(self.trainer, self, stage)
         if stage == "fit" and not isinstance(self.network, RecBole):
             self.loss.prepare(torch.from_numpy(self.data.popularity()))
             described = self.loss.describe(self.data.n_items, self.trainer.strategy.root_device.type)

@@ -30,6 +30,34 @@ def test_lightnings_flags_together_with_every_model(zoo, config: str) -> None:
     assert all(weight.isfinite().all() for weight in network.state_dict().values())
 
 
+@pytest.mark.parametrize("model", ["GRU4Rec", "NARM"])
+def test_and_with_models_of_recbole(zoo, model: str) -> None:
+    name, few = f"flags_{model}", ("--trainer.limit_train_batches", "3", "--trainer.limit_val_batches", "2")
+    more = (*few, *FLAGS, "--data.vocabulary", "train", "--data.stride", "10")
+    settings = {"settings.embedding_size": "8", "settings.hidden_size": "8"}
+    assert main(zoo.args("fit", name, *more, config=f"recbole/{model}", network=settings)) == 0
+    network = load(zoo.folders(name)[-1] / "checkpoint").network
+    assert all(weight.isfinite().all() for weight in network.state_dict().values())
+
+
+def test_the_average_of_a_grown_model_begins_as_what_it_grew_from(zoo, sasrec: Path) -> None:
+    late = (*EMA, "--trainer.callbacks.update_starting_at_step", "1000", "--trainer.limit_train_batches", "2")
+    more = (
+        "--model.warm_start",
+        "sasrec",
+        "--model.freeze_backbone",
+        "false",
+        "--model.network.init_args.buckets",
+        "97",
+    )
+    assert zoo("fit", "grown-average", *late, *more, config="searchsasrec_qilin") == 0
+    run: Path = zoo.folders("grown-average")[-1]
+    grown = load_file(run / "checkpoint" / "model.safetensors")
+    for name, weight in load_file(sasrec / "checkpoint" / "model.safetensors").items():
+        assert torch.equal(grown[name], weight), name
+    assert load(run / "checkpoint").metrics == pytest.approx(load(sasrec / "checkpoint").metrics)
+
+
 def test_the_exported_weights_are_the_averaged_ones(zoo) -> None:
     few = ("--trainer.limit_train_batches", "3")
     assert zoo("fit", "averaged", *few, *EMA) == 0
