@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from recsys import checkpoints
+from recsys import checkpoints, metrics, ranking
 from recsys.data import SequenceData
 from recsys.errors import InputError, did_you_mean
 from recsys.losses import Loss
@@ -105,7 +105,13 @@ class SequentialRecommender(pl.LightningModule):
         return data
 
     def setup(self, stage: str) -> None:
-        """Tell data, model and loss what they are to know, and grow from the warm start, before all steps."""
+        """Tell data, model and loss what they are to know, and grow from the warm start, before all steps.
+
+        What evaluation has compiled is compiled here, so that no validation takes longer than the next.
+        """
+        ranking.warm_up()
+        if stage != "predict":
+            metrics.warm_up()
         self.data.times, self.data.searches = self.network.uses_times, self.network.uses_searches
         measured = [f"val/{metric}@{k}" for metric in METRICS for k in self.cutoffs]
         for stopping in self.trainer.early_stopping_callbacks if stage == "fit" else ():
