@@ -38,12 +38,10 @@ def arrays_of(ranked: Any, relevant: Any, depth: int) -> tuple[str, np.ndarray, 
     return name, keys, lists, offsets, relevant_item[np.argsort(relevant_request, kind="stable")]
 
 
-def _in_order(
-    ranked: Any, name: str, keys: np.ndarray, request: np.ndarray
-) -> tuple[np.ndarray | slice, np.ndarray]:
+def _in_order(ranked: Any, name: str, keys: np.ndarray, request: np.ndarray) -> tuple[np.ndarray | slice, np.ndarray]:
     """Rows in rank order, request by request, and the place of each in its list, from 0 on.
 
-    Tables tend to come in that order, which is seen in a hundredth of the time that sorting takes.
+    Tables tend to come in that order, which is seen much faster than it is made.
     """
     if RANK in _names(ranked):
         place = integers(RANK, _column("ranked", ranked, RANK)) - 1
@@ -61,13 +59,11 @@ def _in_order(
     unknown = np.flatnonzero(np.isnan(score))
     if len(unknown):
         raise InputError(f"{SCORE} is not a number in row {unknown[0]} of ranked.")
-    order: np.ndarray | slice = slice(None)
-    if not _ascend(request, -score):
-        # Logged lists tend to show clicked items first: to keep their order among equal scores would be to use it.
-        lot = np.random.default_rng(0).permutation(len(score))
-        order = np.lexsort((lot, -score, request))
-    firsts = np.searchsorted(request[order], np.arange(len(keys)))
-    return order, np.arange(len(score)) - firsts[request[order]]
+    # Logged lists tend to show clicked items first: to keep their order among equal scores would be to use it.
+    lot = None if _ascend(request, -score) else np.random.default_rng(0).permutation(len(score))
+    by_score = slice(None) if lot is None else np.lexsort((lot, -score, request))
+    firsts = np.searchsorted(request[by_score], np.arange(len(keys)))
+    return by_score, np.arange(len(score)) - firsts[request[by_score]]
 
 
 def _ascend(request: np.ndarray, place: np.ndarray) -> bool:
@@ -107,7 +103,7 @@ def _from_one(name: str, columns: list[np.ndarray]) -> list[np.ndarray]:
     filled = [column for column in columns if len(column)]
     if filled and _are_integers(columns):
         low, high = min(int(column.min()) for column in filled), max(int(column.max()) for column in filled)
-        if -(2**62) < low and high < 2**62:
+        if low > -(2**62) and high < 2**62:
             return [column.astype(np.int64) + (1 - low) for column in columns]
     return [numbers + 1 for numbers in _numbered(name, columns)[1]]
 
