@@ -18,6 +18,7 @@ import numpy as np
 
 CUTOFFS = (1, 3, 5, 10, 20, 50, 100)
 METRICS = ("hit", "recall", "precision", "ndcg", "mrr", "map")
+ROUNDS = 10_000  # of the bootstrap
 FEW = 500  # requests that the slowest libraries are given; their time is scaled up
 
 Data = dict[str, Any]
@@ -51,6 +52,28 @@ def recsys_beyond(data: Data, threads: int) -> Run:
         return catalogue(ranked, items, CUTOFFS, compat="recbole") | lists
 
     return run
+
+
+def recsys_bootstrap(data: Data, threads: int) -> Run:
+    """Intervals of the six differences between the lists and the same lists in another order."""
+    from recsys.metrics import mean_intervals
+
+    differences, users = paired_differences(data)
+
+    def run() -> dict[str, float]:
+        found = mean_intervals(differences, users, ROUNDS, threads=threads)
+        return {f"{end}/{name}": value for name, each in found.items() for end, value in each._asdict().items()}
+
+    return run
+
+
+def paired_differences(data: Data) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Six metrics' differences `[requests]`, and the users: each request of one of its own, the most that there are."""
+    from recsys.metrics import evaluate
+
+    relevant = data["offsets"], data["relevant"]
+    one, other = (evaluate(ranked, relevant, [10]) for ranked in (data["ranked"], data["ranked"][:, ::-1]))
+    return {name: one[name] - other[name] for name in one}, np.arange(len(data["ranked"]))
 
 
 def recbole(data: Data, threads: int) -> Run:
@@ -240,6 +263,7 @@ WAYS: dict[str, tuple[Callable[[Data, int], Run], str]] = {
     "recsys": (recsys, "numba"),
     "recsys, frames": (recsys_frames, "numba"),
     "recsys, beyond accuracy": (recsys_beyond, "numba"),
+    "recsys, bootstrap": (recsys_bootstrap, "numba"),
     "RecBole": (recbole, "recbole"),
     "RecBole, beyond accuracy": (recbole_beyond, "recbole"),
     "RecBole, tail": (recbole_tail, "recbole"),

@@ -51,6 +51,12 @@ def best(
     return torch.from_numpy(ids), torch.from_numpy(scores)
 
 
+def warm_up() -> None:
+    """Have the walk compiled, or loaded if it was compiled on this machine before: no timed ranking should begin so."""
+    none = torch.zeros(0, dtype=torch.int64)
+    best(torch.ones(1, 1), torch.ones(2, 1), 1, torch.zeros(2, dtype=torch.int64), none, None)
+
+
 @contextmanager
 def _one_thread_each() -> Iterator[int]:
     """The number of threads that torch has; in here, and in threads that begin in here, each product is done by one."""

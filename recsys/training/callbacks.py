@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import random
 import sys
 from pathlib import Path
@@ -160,6 +161,7 @@ def summary(module: SequentialRecommender, frame: pl_.DataFrame) -> dict[str, An
         "requests": frame.height,
         "users": frame["user_id"].n_unique(),
         **written(measured(frame, module.average)),
+        "catalogue": {name: value for name, value in module.catalogue.items() if not math.isnan(value)},
         "slices": sliced(frame, inside, module.average),
     }
 

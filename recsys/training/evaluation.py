@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from recsys.data.ragged import Ragged, ranges
-from recsys.metrics import evaluate
+from recsys.metrics import evaluate, popularity
 from recsys.ranking import pad_ranked
 from recsys.training.baselines import Ranker
 from recsys.training.protocols import PREFIX, Name, Questions
@@ -19,10 +19,12 @@ class Evaluation:
         questions: what is asked.
         protocols: those to evaluate under, as far as the ranker has answers.
         like: a ranker that answers under the same protocols; a process without any request knows the names by it.
+        keep_lists: keep those of full ranking, to tell what they show beyond accuracy.
     """
 
-    def __init__(self, questions: Questions, protocols: Sequence[Name], like: Ranker) -> None:
-        self.questions, self.protocols = questions, protocols
+    def __init__(self, questions: Questions, protocols: Sequence[Name], like: Ranker, keep_lists: bool = False) -> None:
+        self.questions, self.protocols, self.keep_lists = questions, protocols, keep_lists
+        self._lists: list[np.ndarray] = []
         self._request: list[np.ndarray] = []
         self._values: dict[str, list[np.ndarray]] = {}
         self.add(np.zeros(0, np.int64), like)
@@ -33,6 +35,17 @@ class Evaluation:
         found = self._catalogue(rows, ranker) | self._exposed(rows, ranker) | self._given(rows, ranker)
         for name, values in found.items():
             self._values.setdefault(name, []).append(values)
+
+    @property
+    def lists(self) -> np.ndarray | None:
+        """Ids `[requests, largest cutoff]` int32 of full ranking, where they are kept and the ranker has any."""
+        return np.concatenate(self._lists) if self._lists else None
+
+    def add_popularity(self, clicks: np.ndarray) -> None:
+        """After the last batch: how well known the listed items are, by the training clicks `[items]` of each."""
+        if self.lists is not None and clicks[1:].any():
+            found = popularity(self.lists, clicks, self.questions.cutoffs)
+            self._values |= {PREFIX["full"] + name: [values] for name, values in found.items()}
 
     def totals(self) -> tuple[list[str], np.ndarray]:
         """Names, and `[2, groups, names]` sums of this process's values and how many they are sums of.
@@ -70,6 +83,8 @@ class Evaluation:
         ranked = ranker.catalogue(questions, rows, max(questions.cutoffs))
         if ranked is None:
             return {}
+        if self.keep_lists:
+            self._lists.append(ranked.astype(np.int32))
         target = questions.dataset.requests.target.take(rows)
         found: dict[str, np.ndarray] = {}
         if "full" in self.protocols:

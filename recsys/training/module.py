@@ -15,11 +15,11 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from recsys import checkpoints
+from recsys import checkpoints, metrics, ranking
 from recsys.data import SequenceData
 from recsys.errors import InputError, did_you_mean
 from recsys.losses import Loss
-from recsys.metrics import METRICS, Average, mean_metrics
+from recsys.metrics import METRICS, Average, catalogue, mean_metrics
 from recsys.models import Batch, Model, RecBole
 from recsys.models.searches import SearchBranch
 from recsys.ranking import top_k
@@ -100,6 +100,8 @@ class SequentialRecommender(pl.LightningModule):
             network.part_text()  # what is frozen cannot learn to read queries
         self.scores: dict[str, float] = {}
         """Means of the last validation or test, by metric."""
+        self.catalogue: dict[str, float] = {}
+        """What all lists of the last test together show of the catalogue, by metric."""
 
     @property
     def data(self) -> SequenceData:
@@ -109,7 +111,13 @@ class SequentialRecommender(pl.LightningModule):
         return data
 
     def setup(self, stage: str) -> None:
-        """Tell data, model and loss what they are to know, and grow from the warm start, before all steps."""
+        """Tell data, model and loss what they are to know, and grow from the warm start, before all steps.
+
+        What evaluation has compiled is compiled here, so that no validation takes longer than the next.
+        """
+        ranking.warm_up()
+        if stage != "predict":
+            metrics.warm_up()
         self.data.times, self.data.searches = self.network.uses_times, self.network.uses_searches
         measured = [f"val/{metric}@{k}" for metric in METRICS for k in self.cutoffs]
         for stopping in self.trainer.early_stopping_callbacks if stage == "fit" else ():
@@ -183,10 +191,10 @@ class SequentialRecommender(pl.LightningModule):
         self._begin("test")
         protocols = self.questions.protocols
         self._baselines: dict[str, tuple[Ranker, Evaluation]] = {
-            name: (ranker, Evaluation(self.questions, protocols, ranker))
+            name: (ranker, Evaluation(self.questions, protocols, ranker, keep_lists=True))
             for name, ranker in baselines(self.questions).items()
         }
-        self._evaluation = Evaluation(self.questions, protocols, Chance())
+        self._evaluation = Evaluation(self.questions, protocols, Chance(), keep_lists=True)
 
     def test_step(self, batch: Batch, index: int) -> None:
         """Rank the requests of the batch by the model, and by every baseline."""
@@ -197,10 +205,18 @@ class SequentialRecommender(pl.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Log the means; the rows per request stay in `test_frame`."""
-        for name, (_, evaluation) in self._baselines.items():
-            self._report(f"test/{name}", evaluation)
-        self._report("test", self._evaluation)
         others = {name: evaluation for name, (_, evaluation) in self._baselines.items()}
+        self.catalogue = {}
+        for name, evaluation in [*others.items(), ("", self._evaluation)]:
+            prefix = f"test/{name}" if name else "test"
+            evaluation.add_popularity(self.data.popularity())
+            self._report(prefix, evaluation)
+            if evaluation.lists is not None:
+                shown = catalogue(self._gathered(evaluation.lists), self.data.n_items - 1, self.cutoffs)
+                self.catalogue |= {f"{prefix}/{metric}": value for metric, value in shown.items()}
+        for name, value in self.catalogue.items():
+            self.log(name, value, rank_zero_only=False)
+        self.scores |= self.catalogue
         self.test_frame = frame(self.questions, {"": self._evaluation, **others})
 
     def on_predict_epoch_start(self) -> None:
@@ -224,6 +240,17 @@ class SequentialRecommender(pl.LightningModule):
         self.questions = Questions(
             data.dataset, histories, split, self.cutoffs, self.exclude_seen, self.average, given, digest
         )
+
+    def _gathered(self, lists: np.ndarray) -> np.ndarray:
+        """The lists `[requests, depth]` of all processes, which need not have equally many."""
+        if self.trainer.world_size == 1:
+            return lists
+        gather = self.trainer.strategy.all_gather
+        counts = gather(torch.tensor(len(lists), device=self.device)).tolist()
+        padded = torch.zeros(max(counts), lists.shape[1], dtype=torch.int32, device=self.device)
+        padded[: len(lists)] = torch.from_numpy(lists)
+        parts = gather(padded)
+        return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)]).cpu().numpy()
 
     def _report(self, prefix: str, evaluation: Evaluation) -> None:
         names, totals = evaluation.totals()

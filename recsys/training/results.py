@@ -45,6 +45,9 @@ TABLES: tuple[tuple[str, tuple[tuple[str, str, Name], ...]], ...] = (
     ),
 )
 
+# What lists are beyond accurate: as a whole, and each.
+BEYOND = ("coverage", "gini", "entropy", "personalisation", "popularity", "tail", "novelty")
+
 
 def measured(frame: pl.DataFrame, average: Average) -> dict[str, Interval]:
     """The mean of every metric of `frame` with its 95 % interval; without those that no request has a value of."""
@@ -78,8 +81,10 @@ def scoreboards(result: dict[str, Any], cutoffs: tuple[int, ...]) -> list[Table]
     """The metrics of each family of protocols, the model's beside those of the baselines, then the slices."""
     about = f"{result['model']} on {result['data']}, test split"
     tables = [_scoreboard(result, f"{about}, {title}", columns, cutoffs) for title, columns in TABLES]
+    shown = 10 if 10 in cutoffs else max(cutoffs)
+    tables.append(_beyond(result, f"{about}, beyond accuracy", shown))
     if result["slices"]:
-        tables.append(_slices(result, about, 10 if 10 in cutoffs else max(cutoffs)))
+        tables.append(_slices(result, about, shown))
     return [table for table in tables if table.row_count]
 
 
@@ -98,6 +103,18 @@ def _scoreboard(
             names = [f"test/{ranker}{PREFIX[protocol]}{metric}@{k}" for _, ranker, protocol in shown]
             cells = [_cell(result, name, interval=i == 0) for i, name in enumerate(names)]
             table.add_row(f"{metric}@{k}", *cells, end_section=k == cutoffs[-1])
+    return table
+
+
+def _beyond(result: dict[str, Any], title: str, k: int) -> Table:
+    columns = [each[1:] for each in TABLES[0][1] if each[2] == "full"]
+    found = result["catalogue"] | result["metrics"]
+    shown = [ranker for ranker, _ in columns if f"test/{ranker}{BEYOND[0]}@{k}" in found]
+    table = Table("metric", *(ranker.removesuffix("/") or "model" for ranker in shown), title=title)
+    for metric in BEYOND:
+        names = [f"test/{ranker}{metric}@{k}" for ranker in shown]
+        if any(name in found for name in names):
+            table.add_row(f"{metric}@{k}", *(f"{found[name]:.4f}" if name in found else "–" for name in names))
     return table
 
 

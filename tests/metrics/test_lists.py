@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recsys.errors import InputError
 from recsys.metrics import ALL_METRICS, evaluate, mean_metrics
@@ -74,6 +76,41 @@ def test_an_empty_frame_recommends_nothing():
     assert (got["hit@1"].tolist(), got["precision@1"].tolist()) == ([0], [0])
     nobody = evaluate(none, pd.DataFrame({"user_id": [], "item_id": []}), [1], ["hit"])
     assert nobody["hit@1"].shape == (0,)
+
+
+@given(
+    st.dictionaries(st.integers(-3, 9), st.lists(st.integers(-5, 5), unique=True, max_size=4), max_size=5),
+    st.dictionaries(st.integers(-3, 9), st.lists(st.integers(-5, 5), max_size=3), min_size=1, max_size=5),
+    st.sampled_from(["rank", "score"]),
+    st.sampled_from([np.int64, np.int32, str]),
+    st.integers(0, 9),
+)
+def test_tables_in_order_are_read_as_those_in_any_other(listed, wanted, by, ids, seed):
+    def table(lists):
+        rows = [(request, item, place) for request in sorted(lists) for place, item in enumerate(lists[request])]
+        request, item, place = np.array(rows, dtype=np.int64).reshape(-1, 3).T
+        column = place + 1 if by == "rank" else -place / 7
+        return {"request_id": request.astype(ids), "item_id": item.astype(ids), by: column}
+
+    tables = table(listed), table(wanted)
+    orders = [np.random.default_rng(seed).permutation(len(each["item_id"])) for each in tables]
+    mixed = [{n: c[order] for n, c in each.items()} for each, order in zip(tables, orders, strict=True)]
+    got, expected = (evaluate(*each, [1, 2, 5], ALL_METRICS) for each in (tables, mixed))
+    assert got.keys() == expected.keys()
+    for name, column in expected.items():
+        np.testing.assert_array_equal(got[name], column, name)
+    # Against the requests one by one.
+    for i, request in enumerate(got["request_id"].tolist()):
+        names = [item + 9 for item in listed.get(int(request), [])], [item + 9 for item in wanted.get(int(request), [])]
+        alone = evaluate([names[0] or [0]], [names[1]], [1, 2, 5], ALL_METRICS)
+        for name, column in alone.items():
+            np.testing.assert_array_equal(got[name][i], column[0], name)
+
+
+@pytest.mark.parametrize("ids", [[2**63 - 1, -(2**63), 0], [2**62, 1, -7]])
+def test_ids_may_be_as_large_as_integers_are(ids):
+    got = evaluate({"user_id": [1, 1], "item_id": ids[:2], "rank": [1, 2]}, {"user_id": [1], "item_id": ids[1:2]}, [2])
+    assert got["mrr@2"] == [0.5]
 
 
 def test_equal_scores_do_not_keep_the_order_of_the_rows():

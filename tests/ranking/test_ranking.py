@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from recsys.errors import InputError
 from recsys.metrics import evaluate
-from recsys.ranking import catalogue, heaps, keys, pad_ranked, rank_candidates, top_k
+from recsys.ranking import catalogue, heaps, keys, pad_ranked, rank_candidates, top_k, warm_up
 
 
 def stable_sort(vectors, table, k, exclude=None):
@@ -262,3 +262,14 @@ def test_requests_without_candidates_have_no_places():
     assert order.tolist() == [1, 0]
     assert pad_ranked(np.array([0, 0, 2, 2]), order, 2).tolist() == [[0, 0], [2, 1], [0, 0]]
     assert rank_candidates(torch.ones(0, 1), TABLE, np.array([0]), np.zeros(0, int)).shape == (0,)
+
+
+def test_nothing_is_compiled_after_warming_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    warm_up()
+
+    def fail(*args, **kwargs):
+        raise AssertionError("compiled late")
+
+    monkeypatch.setattr("numba.core.dispatcher.Dispatcher.compile", fail)
+    ids, _ = top_k(torch.eye(3)[1:], torch.eye(3), 2, (np.array([0, 1, 1]), np.array([1])))
+    assert ids.tolist() == [[2, 0], [2, 1]]

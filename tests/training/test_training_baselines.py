@@ -99,6 +99,28 @@ def test_a_process_without_requests_knows_the_names(dataset: Dataset) -> None:
         assert not nothing.any()
 
 
+def test_lists_are_kept_as_they_are_asked_for_and_their_popularity_is_the_mean_of_clicks(dataset: Dataset) -> None:
+    asked, clicks = questions(dataset), popularity(dataset)
+    shown = np.array([[1, 2, 3] + [0] * 7, [4] * 1 + [0] * 9, [0] * 10])
+
+    class Fixed(Chance):
+        def catalogue(self, questions: Questions, rows: np.ndarray, k: int) -> np.ndarray:
+            return shown[: len(rows)]
+
+    kept, plain = (Evaluation(asked, ["full"], Fixed(), keep_lists) for keep_lists in (True, False))
+    for evaluation in (kept, plain):
+        evaluation.add(asked.requests[:1], Fixed())
+        evaluation.add(asked.requests[1:4], Fixed())
+        evaluation.add_popularity(clicks)
+    np.testing.assert_array_equal(kept.lists, shown[[0, 0, 1, 2]])
+    first = clicks[1:4].mean()
+    np.testing.assert_array_equal(kept.values("popularity@10"), [first, first, clicks[4], np.nan])
+    bits = np.log2(clicks.sum()) - np.log2(max(clicks[4], 1))
+    assert kept.values("novelty@5")[2] == pytest.approx(bits)
+    assert plain.lists is None
+    assert "popularity@10" not in plain.names
+
+
 def test_the_first_thousand_are_the_earliest(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recsys.training.protocols.FIRST", 20)
     asked = questions(dataset)

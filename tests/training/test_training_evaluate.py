@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import yaml
@@ -50,18 +51,36 @@ def test_the_means_over_the_rows_are_the_metrics_each_within_its_interval(tested
         column = frame[name.removeprefix("test/")].fill_nan(None)
         assert column.mean() == pytest.approx(value, abs=1e-12)
         low, high = result["intervals"][name]
-        assert low <= value <= high
+        assert low - 1e-12 * abs(low) <= value <= high + 1e-12 * abs(high), "of equal values, but for rounding"
 
 
 def test_the_baselines_stand_beside_the_model_under_every_protocol_that_they_answer(tested: Path) -> None:
     names = {name.removeprefix("test/") for name in metrics(tested)}
-    own = {name for name in names if not name.startswith(BASELINES)}
+    own = {name for name in names if name.split("/")[0] not in BASELINES}
     ranked = {name for name in own if not name.startswith("exposed/")}
+    known = {f"{metric}@{k}" for metric in ("popularity", "tail", "novelty") for k in (5, 10, 20)}
+    assert known <= own, "of full ranking alone"
     for baseline in ("popular", "recent", "random"):
         assert {f"{baseline}/{name}" for name in own} <= names
     assert {f"ceiling/{name}" for name in ranked} <= names
     assert {f"position/{name}" for name in own - ranked} <= names
-    assert len(names) == 3 * 18 + 3 * 3 * 18 + 2 * 18 + 18
+    assert len(names) == 3 * 18 + 3 * 3 * 18 + 2 * 18 + 18 + 5 * len(known)
+
+
+def test_what_lists_show_beyond_accuracy(tested: Path) -> None:
+    found = json.loads((tested / "test.json").read_text())
+    shown, means = found["catalogue"], found["metrics"]
+    assert len(shown) == 5 * 4 * 3, "four metrics at three cutoffs, of all who rank the vocabulary"
+    items = found["protocols"]["full"]["items"]
+    assert shown["test/popular/coverage@10"] == pytest.approx(10 / items), "one list for all"
+    assert shown["test/popular/personalisation@10"] == pytest.approx(0, abs=1e-12)
+    assert shown["test/popular/entropy@10"] == pytest.approx(np.log(10))
+    assert shown["test/popular/gini@10"] == pytest.approx(1 - 10 / items)
+    assert shown["test/popular/coverage@10"] <= shown["test/coverage@10"] <= 1
+    assert shown["test/random/gini@10"] < shown["test/popular/gini@10"]
+    for ranker in ("", "recent/", "random/"):
+        assert means[f"test/{ranker}popularity@10"] < means["test/popular/popularity@10"]
+        assert means[f"test/{ranker}novelty@10"] > means["test/popular/novelty@10"]
 
 
 def test_no_list_is_better_than_the_ceiling_and_chance_is_worse_than_popularity(tested: Path) -> None:

@@ -114,7 +114,7 @@ def test_two_processes_of_torchrun_train_every_model_and_measure_what_one_does(
         (trained,) = zoo.folders(f"{stem}_two")
         weights = ["--ckpt_path", str(trained / "checkpoint")]
         alone = [run(command(verb, config, f"one_{verb}", *weights)).model.scores for verb in VERBS]
-        assert [len(scores) for scores in alone] == [18, 270, 0]  # other protocols and the baselines in tests alone
+        assert [len(scores) for scores in alone] == [18, 375, 0]  # other protocols and the baselines in tests alone
         for scores in alone:
             assert next(evaluations)["scores"] == pytest.approx(scores, abs=1e-12)
         assert fit["scores"] == pytest.approx(alone[0], abs=1e-12)
@@ -166,6 +166,8 @@ def require_same(zoo, one: str, two: str) -> None:
     assert parts == ["test_requests.0.parquet", "test_requests.1.parquet"]
     results = [json.loads((folder / "test.json").read_text())["metrics"] for folder in (alone, together)]
     assert results[1] == pytest.approx(results[0], abs=1e-12)
+    shown = [json.loads((folder / "test.json").read_text())["catalogue"] for folder in (alone, together)]
+    assert shown[0] == shown[1] != {}
     (first,), (second,) = find_runs([alone]), find_runs([together])
     assert second.requests().equals(first.requests())
 
