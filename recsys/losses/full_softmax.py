@@ -42,7 +42,7 @@ class FullSoftmax(Loss):
         dtype = product_type(vectors, table)
         if not len(target):
             return 0.0 * (vectors.sum() + table.sum())
-        fused = None if self.tile else _fused(vectors.device, dtype, table.shape[1])
+        fused = None if self.tile else _fused(vectors.device, dtype, table.shape[1], torch.get_float32_matmul_precision())
         if fused is not None:
             return fused.apply(vectors, table, target, dtype)
         tile = self.tile or _TILE.get(vectors.device.type, _TILE_ELSEWHERE)
@@ -51,8 +51,8 @@ class FullSoftmax(Loss):
 
 
 @cache
-def _fused(device: torch.device, dtype: torch.dtype, dim: int) -> Any:
-    """`FusedCrossEntropy` where its kernels compile and run, else None, said once."""
+def _fused(device: torch.device, dtype: torch.dtype, dim: int, _precision: str) -> Any:
+    """`FusedCrossEntropy` where its kernels compile and run, which every precision's do apart; else None, said once."""
     if device.type != "cuda" or dtype == torch.float64 or dim > 128:
         return None
     try:

@@ -74,7 +74,8 @@ def _shape(dim: int) -> dict[str, Any]:
     width = max(16, triton.next_power_of_2(dim))  # the least that tensor cores multiply
     precision = "tf32x3" if torch.get_float32_matmul_precision() == "highest" else "tf32"
     size = {"DIM": dim, "WIDTH": width, "PRECISION": precision, "HELD": _HELD, "READ": _READ}
-    return {**size, "num_warps": 4 if width <= 64 else 8, "num_stages": 3}
+    stages = 1 if width > 64 and precision == "tf32x3" else 3  # more do not fit into an H100's shared memory
+    return {**size, "num_warps": 4 if width <= 64 else 8, "num_stages": stages}
 
 
 @triton.jit
