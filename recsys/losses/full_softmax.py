@@ -42,7 +42,8 @@ class FullSoftmax(Loss):
         dtype = product_type(vectors, table)
         if not len(target):
             return 0.0 * (vectors.sum() + table.sum())
-        fused = None if self.tile else _fused(vectors.device, dtype, table.shape[1], torch.get_float32_matmul_precision())
+        precision = torch.get_float32_matmul_precision()
+        fused = None if self.tile else _fused(vectors.device, dtype, table.shape[1], precision)
         if fused is not None:
             return fused.apply(vectors, table, target, dtype)
         tile = self.tile or _TILE.get(vectors.device.type, _TILE_ELSEWHERE)
