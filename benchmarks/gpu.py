@@ -5,7 +5,7 @@
 Every step predicts the same targets: ours reads windows of 50 items once and predicts at each of them, RecBole's reads
 a row of up to 50 items for every target, computes the full matrix of logits and takes Adam as it comes. What a step
 does is counted as it runs: FLOP of matrix products, and bytes that its operations read and write, those that a cache
-holds among them. The card's ceilings, copying and multiplying, are measured first.
+holds among them. The card's ceilings, copying and multiplying, are measured first, and at the end exact full ranking.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -33,8 +34,10 @@ from recsys.files import atomic_file
 from recsys.losses import FullSoftmax, Loss, SampledSoftmax
 from recsys.models import Batch, BERT4Rec, Model, SASRec, SearchSASRec
 from recsys.models.batch import point_rows
+from recsys.ranking import top_k
 
 LENGTH, DIM, SEARCHES, GRAMS = 50, 64, 10, 24
+K, SEEN, RANKING = 100, 20, "top_k"
 MODELS: tuple[type[Model], ...] = (SASRec, BERT4Rec, SearchSASRec)
 LOSSES: tuple[type[Loss], ...] = (FullSoftmax, SampledSoftmax)
 Step = Callable[[], int]
@@ -45,7 +48,12 @@ SECONDS = 2.0  # for the steps of a row of the table, where they are slow
 VERSIONS = f"python {platform.python_version()}, torch {torch.__version__}"
 LOOKUPS = ("embedding", "gather", "index", "index_select")  # read of their first tensor what they give
 ADDITIONS = ("index_add_", "index_put_", "scatter_", "scatter_add_")  # read and write of it what they are given
-IN_PLACE = {torch.ops.aten.addmm_: lambda total, left, right, **_: 2 * left[0] * left[1] * right[1]}
+OTHERS = {torch.ops.aten.addmm_: lambda total, left, right, **_: 2 * left[0] * left[1] * right[1]}
+if find_spec("triton"):
+    from recsys.losses.fused_softmax import normalize, table_gradient
+
+    for kernel in (normalize, table_gradient):  # two products each
+        OTHERS[kernel._opoverload.overloadpacket] = lambda rows, table, *_, **__: 4 * rows[0] * rows[1] * table[0]
 OVERWRITES = ("copy_", "fill_", "normal_", "zero_")  # only write it
 
 
@@ -239,7 +247,7 @@ def figure(model: Any, loss: Any, precision: str, items: int, windows: int, step
     try:
         shape = (items, windows, device, precision)
         once = recbole_step(*shape) if model is None else our_step(model, loss, *shape)
-        with FlopCounterMode(display=False, custom_mapping=IN_PLACE) as products, Traffic() as traffic:
+        with FlopCounterMode(display=False, custom_mapping=OTHERS) as products, Traffic() as traffic:
             measured["targets"] = once()
         measured |= {"tflop": products.get_total_flops() / 1e12, "gbyte": traffic.bytes / 1e9}
         measured["step_ms"] = timed(once, steps, device)
@@ -249,6 +257,23 @@ def figure(model: Any, loss: Any, precision: str, items: int, windows: int, step
         asked = re.search(r"Tried to allocate ([\d.]+ \w+)", str(error))
         measured = {"outcome": f"out of memory{f', asked for {asked[1]} more' if asked else ''}"}
     return Figure(device_name(device), items, *title, precision, **measured)
+
+
+def ranking(items: int, requests: int, steps: int, device: str) -> Figure:
+    """The best `K` of all items that each request has not seen, ids brought to the processor."""
+    clear(device)
+    torch.manual_seed(0)
+    vectors, table = (torch.randn(count, DIM, device=device) for count in (requests, items))
+    seen = SEEN * torch.arange(requests + 1), torch.randint(1, items, (SEEN * requests,))
+    ms = timed(lambda: top_k(vectors, table, K, seen)[0].cpu(), steps, device)
+    some = min(4, requests)
+    theirs = top_k(vectors[:some].cpu(), table.cpu(), K, (seen[0][: some + 1], seen[1][: SEEN * some]))[0]
+    same = torch.equal(top_k(vectors, table, K, seen)[0][:some].cpu(), theirs)
+    measured: dict[str, Any] = {"step_ms": ms, "targets": requests, "tflop": 2 * requests * items * DIM / 1e12}
+    if device == "cuda":
+        measured["peak_gb"] = torch.cuda.max_memory_allocated() / 1e9
+    outcome = "ok" if same else "not the processor's ids"
+    return Figure(device_name(device), items, RANKING, f"{K} best, {SEEN} seen", "fp32", outcome, **measured)
 
 
 def clear(device: str) -> None:
@@ -272,7 +297,7 @@ def show(figures: list[Figure]) -> None:
     for name in [*names, "TFLOP/s", "of peak", "GB/s", "of copy", "peak GB"]:
         grid.add_column(name, justify="left" if name in names[1:4] else "right")
     for f in figures:
-        if f.model == "ceiling":
+        if f.model in ("ceiling", RANKING):
             continue
         cells = [f"{f.items:,}", f.model, f.loss, f.precision]
         if f.outcome == "ok":
@@ -285,6 +310,8 @@ def show(figures: list[Figure]) -> None:
             cells += ["", f.outcome]
         grid.add_row(*cells)
     Console(width=max(Console().width, 150)).print(grid)
+    for f in (f for f in figures if f.model == RANKING):
+        print(f"{f.model}, {f.loss}: {f.targets:,} requests, {f.items:,} items: {f.step_ms:.0f} ms, {f.outcome}")
 
 
 def save(figures: list[Figure], folder: Path) -> Path:
@@ -304,6 +331,7 @@ if __name__ == "__main__":
     parser.add_argument("--items", type=int, nargs="+", default=[100_000, 2_000_000])
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--windows", type=int, default=40, help=f"windows of {LENGTH} items per step")
+    parser.add_argument("--requests", type=int, default=11_115, help="requests to rank for, as many as Qilin tests")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     if args.device == "cuda" and not torch.cuda.is_available():
@@ -315,6 +343,8 @@ if __name__ == "__main__":
             for precision in PRECISIONS:
                 found.append(figure(*kind, precision, n, args.windows, args.steps, args.device))
                 print(f"  {found[-1]}", file=sys.stderr, flush=True)
-                path = save(found, args.results)
+                save(found, args.results)
+        found.append(ranking(n, args.requests, args.steps, args.device))
+        path = save(found, args.results)
     show(found)
     print(path)

@@ -1,6 +1,8 @@
 """Cross-entropy over the whole catalogue without ever holding the matrix of logits."""
 
+import warnings
 from collections.abc import Iterator
+from functools import cache
 from math import e, log2
 from typing import Any
 
@@ -19,7 +21,8 @@ class FullSoftmax(Loss):
 
     Equal to `F.cross_entropy(vectors @ table[1:].T, target - 1)` in value and gradient. Logits are computed tile by
     tile, and a second time in the backward pass (as in arXiv 2411.09009): 8/6 of the products, in the memory of one
-    tile instead of `targets × items`. Of the table's gradient, each row is finished before the next is begun.
+    tile instead of `targets × items`. Of the table's gradient, each row is finished before the next is begun. On a GPU
+    two kernels do all of it (`fused_softmax`), where Triton is installed and no tile is asked for.
 
     Args:
         tile: Targets and items whose logits are held at once (default: what suits the device).
@@ -36,11 +39,33 @@ class FullSoftmax(Loss):
     def forward(self, vectors: Tensor, table: Table, target: Tensor) -> Tensor:
         """As every `Loss`."""
         table = whole(table)
-        tile = self.tile or _TILE.get(vectors.device.type, _TILE_ELSEWHERE)
+        dtype = product_type(vectors, table)
         if not len(target):
             return 0.0 * (vectors.sum() + table.sum())
-        loss: Tensor = _TiledCrossEntropy.apply(vectors, table, target, product_type(vectors, table), tile)
+        precision = torch.get_float32_matmul_precision()
+        fused = None if self.tile else _fused(vectors.device, dtype, table.shape[1], precision)
+        if fused is not None:
+            return fused.apply(vectors, table, target, dtype)
+        tile = self.tile or _TILE.get(vectors.device.type, _TILE_ELSEWHERE)
+        loss: Tensor = _TiledCrossEntropy.apply(vectors, table, target, dtype, tile)
         return loss
+
+
+@cache
+def _fused(device: torch.device, dtype: torch.dtype, dim: int, _precision: str) -> Any:
+    """`FusedCrossEntropy` where its kernels compile and run, which every precision's do apart; else None, said once."""
+    if device.type != "cuda" or dtype == torch.float64 or dim > 128:
+        return None
+    try:
+        from recsys.losses.fused_softmax import FusedCrossEntropy
+
+        with torch.enable_grad():
+            ones = torch.ones(2, dim, device=device, requires_grad=True)
+            FusedCrossEntropy.apply(ones, ones, torch.ones(2, dtype=torch.int64, device=device), dtype).backward()
+    except Exception as error:  # no Triton, no compiler of C, an older card: whatever it is, tiles do without
+        warnings.warn(f"FullSoftmax goes without its Triton kernels, several times slower: {error}", stacklevel=3)
+        return None
+    return FusedCrossEntropy
 
 
 class _TiledCrossEntropy(torch.autograd.Function):

@@ -21,7 +21,7 @@ def top_k(
 ) -> tuple[Tensor, Tensor]:
     """Return ids `[requests, k]` int64 and scores `[requests, k]` float32 of the k items with the largest dot product.
 
-    Exact, and no matrix of scores or of seen items is ever built: 2 MiB for each thread on a CPU, 256 MiB on an
+    Exact, and no matrix of scores or of seen items is ever built: 2 MiB for each thread on a CPU, 4 GB on an
     accelerator. Higher scores come first; of equal scores the smaller id, inside the list and at its end alike,
     whatever the chunk, the device and the number of threads. (A matrix product may round differently in tiles of
     another size: equal scores are treated equally, not nearly equal ones.) Row 0 of the table is padding and never

@@ -9,8 +9,8 @@ from torch import Tensor
 from recsys.errors import InputError
 from recsys.ranking.arguments import NOT_A_NUMBER, scored
 
-_CHUNK, _BLOCK = 16_384, 4096  # items and requests of a tile: 256 MiB; an accelerator wants few, large ones
-_GROUP = 32  # neighbouring items that are represented by their best score
+_CHUNK, _BLOCK = 65_536, 4096  # items and requests of a tile: 1 GiB; an accelerator wants few, large ones
+_GROUP = 64  # neighbouring items that are represented by their best score
 _LOW = 0xFFFFFFFF  # lower half of a key
 _FLIP = 0x7FFFFFFF  # all bits of a float32 but its sign
 
