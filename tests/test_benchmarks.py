@@ -13,14 +13,15 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_every_kind_of_step_is_taken_counted_and_written_down(tmp_path: Path) -> None:
-    small = ["--device", "cpu", "--items", "10000", "--steps", "1", "--windows", "1", "--results", str(tmp_path)]
-    run(*small)
+    small = ["--device", "cpu", "--items", "10000", "--steps", "1", "--windows", "1", "--requests", "64"]
+    run(*small, "--results", str(tmp_path))
     (path,) = tmp_path.glob("gpu-cpu-*.csv")
     rows = list(csv.DictReader(path.open(encoding="utf-8")))
-    ceilings, steps = rows[:4], rows[4:]
+    ceilings, steps, ranking = rows[:4], rows[4:-1], rows[-1]
     assert [row["model"] for row in ceilings] == 4 * ["ceiling"]
     assert len(steps) == 21
-    assert {row["outcome"] for row in steps} == {"ok"}
+    assert ranking["model"] == "top_k"
+    assert {row["outcome"] for row in [*steps, ranking]} == {"ok"}
     flop = {(row["model"], row["loss"], row["precision"]): float(row["tflop"]) * 1e12 for row in steps}
     # the products of 50 targets with 10,000 items of width 64: 6 passes, 8 with those of the logits computed again
     head = 50 * 10_000 * 64

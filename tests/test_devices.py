@@ -19,7 +19,7 @@ from recsys.models.recbole import DOT_PRODUCT, OTHER_SCORES
 
 ITEMS, LENGTH, ELSEWHERE = 120, 8, "meta"
 FEATURED = {"FDSA", "GRU4RecF", "SASRecF"}  # need columns of the items
-NATIVE = ["SASRec", "BERT4Rec", "SearchSASRec", "HSTU", "eSASRec", "CausalTransformer"]
+NATIVE = ["SASRec", "BERT4Rec", "HSTU", "eSASRec", "CausalTransformer"]  # searches are laid out by their number
 LOOK_AT_VALUES = {"GCSAN", "HRM", "SRGNN"}  # of their input, on the host
 
 

@@ -105,7 +105,7 @@ class TextEncoder(nn.Module):
     def bags(self, bucket: Tensor) -> Tensor:
         """Vectors `[texts, dim]` of rows of the table `[texts, grams]`."""
         if not bucket.shape[1]:  # an empty bag is no bag to embedding_bag
-            return self.linear.weight.new_zeros(len(bucket), self.linear.out_features)
+            bucket = bucket.new_zeros(len(bucket), 1)
         total = F.embedding_bag(bucket, self.gram_embedding.weight, mode="sum", padding_idx=0)
         count = (bucket > 0).sum(1, keepdim=True)
         return self.linear(total / count.clamp(min=1)) * (count > 0)

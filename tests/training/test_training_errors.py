@@ -147,7 +147,7 @@ def test_weights_of_another_shape_are_not_evaluated(zoo, sasrec: Path, refused: 
 
 def test_a_warm_start_from_a_run_that_is_not_there(zoo, refused: Refused) -> None:
     said = refused(*zoo.args("fit", "grown", "--model.warm_start", "absent", config="searchsasrec_qilin"))
-    assert "absent: no finished run" in said
+    assert "--model.warm_start absent: neither a finished run" in said
     assert zoo.folders("grown") == []
 
 
@@ -156,7 +156,7 @@ def test_a_warm_start_from_a_run_that_is_not_there(zoo, refused: Refused) -> Non
     [
         (["--data.min_count", "2"], "another item vocabulary"),
         (["--model.network.init_args.dim", "16"], "another shape"),
-        (["--model.network", "BERT4Rec"], "BERT4Rec cannot grow from a SASRec"),
+        (["--model.network", "BERT4Rec"], "BERT4Rec cannot grow from another model"),
     ],
 )
 def test_a_warm_start_that_does_not_fit(zoo, sasrec, refused: Refused, change: list[str], sentence: str) -> None:
