@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from qilin_tiny import rec, shown
@@ -68,7 +69,8 @@ def test_an_interrupted_conversion_leaves_the_old_one_and_the_next_succeeds(tmp_
     before = contents(output)
     command = [sys.executable, "-m", "recsys", "convert", "qilin", "--source", str(tmp_path / "raw")]
     command += ["--output", str(output), "--partitions", "60"]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs are deaf to it
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=heard)
     assert running.stderr is not None
     for line in running.stderr:
         if "writing clicks" in line:
