@@ -15,6 +15,12 @@ def pinned(*names: str) -> list[str]:
     return [next(line for line in lines if line.startswith(f"{name}==")) for name in names]
 
 
+def limited(threads: int) -> dict[str, str]:
+    """This process's environment, for a child that shall compute on so many threads."""
+    names = ("OMP", "MKL", "OPENBLAS", "NUMBA", "POLARS")
+    return os.environ | {f"{name}_NUM_THREADS": str(threads) for name in names}
+
+
 def python_of(folder: Path, requirements: Sequence[str], alone: Sequence[str] = ()) -> str:
     """The interpreter of the environment in `folder`, made anew if it holds other requirements.
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from convert import machine
-from environments import pinned, python_of
+from environments import limited, pinned, python_of
 from peers.ranking_metrics import CUTOFFS, ROUNDS, SEEN, WAYS, paired_differences
 from rich.console import Console
 from rich.table import Table
@@ -115,11 +115,10 @@ def run(name: str, data: Path, work: Path, threads: int) -> dict[str, Any]:
     needs = REQUIREMENTS.get(library(name))
     python = python_of(work / "environments" / library(name).lower(), needs) if needs else sys.executable
     script = Path(__file__).parent / "peers" / "ranking_metrics.py"
-    limits = {f"{each}_NUM_THREADS": str(threads) for each in ("OMP", "MKL", "OPENBLAS", "NUMBA", "POLARS")}
     command = [python, str(script), name, str(data), "--threads", str(threads)]
     command += ["--repeats", "20" if name.startswith("recsys") else "1" if name in SEEN else "3"]
     print(f"  {name}, {threads} thread{'s' * (threads > 1)}", file=sys.stderr, flush=True)
-    done = subprocess.run(command, env=os.environ | limits, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=limited(threads), capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{name} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -10,7 +10,6 @@ row, round after round. RecBole's quality takes hours.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from typing import Any
 
 import polars as pl
 from convert import machine
-from environments import pinned, python_of
+from environments import limited, pinned, python_of
 from rich.console import Console
 from rich.table import Table
 from trainers.referee import PROTOCOLS
@@ -91,11 +90,8 @@ def job(row: Row, out: Path, work: Path, fresh: bool, *options: str) -> None:
     script = HERE / "trainers" / f"run_{row.library}.py"
     data = work / "ml-100k" / "ml-100k.inter"
     command = [interpreter(row.library, work), str(script), row.model, "--data", str(data), "--out", str(out), *options]
-    threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "NUMBA", "POLARS", "OPENBLAS")}
     with tempfile.TemporaryDirectory() as folder, out.with_suffix(".log").open("w") as log:
-        child = subprocess.Popen(
-            command, env=os.environ | threads, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=log
-        )
+        child = subprocess.Popen(command, env=limited(1), cwd=folder, text=True, stdout=subprocess.PIPE, stderr=log)
         assert child.stdout is not None
         for line in child.stdout:
             print(f"  {line}", end="", flush=True)

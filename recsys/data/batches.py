@@ -104,9 +104,8 @@ def assemble(
         point_row = np.where(position < 0, n_rows, point_row)
     position = np.maximum(position, 0)
     request = histories.request[point.values]
-    if (
-        times and not training
-    ):  # of several requests that see the same, the first made the history's; now each is answered alone
+    if times and not training:
+        # Of several requests that see the same, the first made the history's; now each is answered alone.
         own = np.where(histories.visible[point.values] > 0, dataset.requests.timestamp[request], 0)
         grid["request_timestamp"][point_row, position] = own
     target_point = target_item = search_row = search_position = search = np.zeros(0, np.int64)

@@ -8,7 +8,7 @@ import polars as pl
 
 from recsys import atomic
 from recsys.atomic import Vocabulary
-from recsys.data.ragged import ranges
+from recsys.data.ragged import Ragged, offsets_of
 from recsys.errors import InputError, did_you_mean
 
 
@@ -54,8 +54,5 @@ class ItemColumns(Mapping[str, np.ndarray]):
         number = Vocabulary(distinct).encode(each)
         if not several:
             return np.append(0, number).astype(np.int32)
-        lengths = values.list.len().to_numpy().astype(np.int64)
-        matrix = np.zeros((len(self.vocabulary), int(lengths.max())), np.int32)
-        place, _ = ranges(np.zeros_like(lengths), lengths)
-        matrix[np.repeat(np.arange(1, len(self.vocabulary)), lengths), place] = number
-        return matrix
+        lengths = np.append(0, values.list.len().to_numpy()).astype(np.int64)
+        return Ragged(offsets_of(lengths), number.astype(np.int32)).padded()

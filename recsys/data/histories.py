@@ -94,7 +94,7 @@ def histories(dataset: Dataset, split: str, margin: int = 0) -> Histories:
         user=user,
         visible=visible,
         request=request,
-        target=_in_vocabulary(requests.target.take(request)),
+        target=requests.target.take(request).known(),
         wanted=requests.split[request] == stage,
         search_user=search_user,
         search_timestamp=search_timestamp,
@@ -114,7 +114,7 @@ def _delivered(dataset: Dataset, delivered: Ragged, stage: int, margin: int) -> 
     requests, searches = dataset.requests, dataset.searches
     request = np.flatnonzero(requests.split == stage)
     window = delivered.take(request)
-    target = _in_vocabulary(requests.target.take(request))
+    target = requests.target.take(request).known()
     item = _followed(window, target) if SPLITS[stage] == "train" else window
     point, empty = np.arange(len(request)), np.zeros(0, np.int64)
     began = np.repeat(requests.timestamp[request], item.lengths)
@@ -148,11 +148,6 @@ def _followed(window: Ragged, target: Ragged) -> Ragged:
     row = np.concatenate([window.group, target.group])
     order = np.argsort(row, kind="stable")
     return Ragged(grouped_offsets(row[order], len(window)), np.concatenate([window.values, target.values])[order])
-
-
-def _in_vocabulary(item: Ragged) -> Ragged:
-    known = item.values > 0
-    return Ragged(grouped_offsets(item.group[known], len(item)), item.values[known])
 
 
 def count_before(

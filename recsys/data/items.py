@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from recsys import atomic
-from recsys.data.ragged import ranges
+from recsys.data.ragged import Ragged, grouped_offsets
 from recsys.errors import InputError
 from recsys.models.content import Content
 from recsys.models.text import gram_matrix
@@ -91,11 +91,7 @@ def _categories(file: Path, frame: pl.DataFrame, names: Sequence[str]) -> np.nda
         hashes.append(value["value"].replace_strict(code, return_dtype=pl.UInt32).to_numpy())
     row = np.concatenate(rows)
     order = np.argsort(row, kind="stable")
-    lengths = np.bincount(row, minlength=len(frame))
-    place, _ = ranges(np.zeros_like(lengths), lengths)
-    matrix = np.zeros((len(frame), int(lengths.max(initial=0))), np.uint32)
-    matrix[row[order], place] = np.concatenate(hashes)[order]
-    return matrix
+    return Ragged(grouped_offsets(row, len(frame)), np.concatenate(hashes)[order]).padded()
 
 
 def _hash(text: str) -> int:

@@ -12,6 +12,7 @@ from recsys.data.cache import cached, cached_content
 from recsys.data.dataset import Dataset
 from recsys.data.features import ItemColumns
 from recsys.data.histories import Histories, histories
+from recsys.data.items import item_file
 from recsys.errors import InputError
 from recsys.models.content import Content
 
@@ -101,7 +102,7 @@ class SequenceData(pl.LightningDataModule):
     @property
     def item_columns(self) -> ItemColumns:
         """What the `.item` file says of the items, by column."""
-        return ItemColumns(self.path / f"{self.path.resolve().name}.item", self.dataset.items)
+        return ItemColumns(item_file(self.path), self.dataset.items)
 
     def histories(self, split: str) -> Histories:
         """What the models may know when they answer `split`."""

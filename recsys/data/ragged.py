@@ -30,6 +30,19 @@ class Ragged:
         """The values of list i."""
         return self.values[self.offsets[i] : self.offsets[i + 1]]
 
+    def known(self) -> "Ragged":
+        """The same lists without 0, what is in no vocabulary."""
+        known = self.values > 0
+        return Ragged(grouped_offsets(self.group[known], len(self)), self.values[known])
+
+    def padded(self) -> np.ndarray:
+        """`[lists, longest]` with 0 behind the last value of each."""
+        lengths = self.lengths
+        matrix = np.zeros((len(self), int(lengths.max(initial=0))), self.values.dtype)
+        place, _ = ranges(np.zeros_like(lengths), lengths)
+        matrix[self.group, place] = self.values
+        return matrix
+
     def take(self, rows: np.ndarray) -> "Ragged":
         """The lists `rows`, in that order."""
         index, lengths = ranges(self.offsets[rows], self.offsets[rows + 1])

@@ -71,9 +71,8 @@ class ItemEmbedding(nn.Embedding):
         rows, dim = ids.weight.shape
         super().__init__(rows, dim, padding_idx=ids.padding_idx, _weight=ids.weight.detach())
         self.text = TextEncoder(dim, buckets)
-        with (
-            torch.no_grad()
-        ):  # a title starts as the mean of its n-grams, and about as long as an id: both learn at once
+        with torch.no_grad():
+            # A title starts as the mean of its n-grams, and about as long as an id: both learn at once.
             nn.init.eye_(self.text.linear.weight)
             self.text.gram_embedding.weight.mul_(5)
         self.categories = nn.Embedding(CATEGORIES, dim, padding_idx=0)

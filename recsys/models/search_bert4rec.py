@@ -68,10 +68,7 @@ class SearchBERT4Rec(SearchBranch, BERT4Rec):
         )
         for name in ("mask_ratio", "last_ratio"):  # of a cloze that is not ours
             del self.hyperparameters[name]
-        self.hyperparameters |= {"buckets": buckets, "gram_dropout": gram_dropout}
-        if content:
-            self.hyperparameters["share_text"] = share_text
-        self.grow_branch(dim, buckets, gram_dropout, own_text=not (content and share_text))
+        self.grow_branch(dim, buckets, gram_dropout, content, share_text)
         self.query_fusion = Pending(dim)
 
     def training_points(self, batch: Batch) -> tuple[Tensor, Tensor | LazyTable, Tensor]:

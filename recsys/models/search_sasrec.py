@@ -54,10 +54,8 @@ class SearchSASRec(SearchBranch, SASRec):
         gram_dropout: float = 0.5,
     ) -> None:
         super().__init__(n_items, max_len, dim, layers, heads, inner_dim, dropout, content, buckets, vector_width)
-        self.hyperparameters |= {"buckets": buckets, "fusion": fusion, "gram_dropout": gram_dropout}
-        if content:
-            self.hyperparameters["share_text"] = share_text
-        self.grow_branch(dim, buckets, gram_dropout, own_text=not (content and share_text))
+        self.hyperparameters["fusion"] = fusion
+        self.grow_branch(dim, buckets, gram_dropout, content, share_text)
         self.query_fusion: Pending | Interleave | Cross = (
             Cross(dim, heads, dropout)
             if fusion == "cross"

@@ -101,12 +101,15 @@ class SearchBranch(Model):
     query_type: nn.Embedding
     query_norm: nn.LayerNorm
 
-    def grow_branch(self, dim: int, buckets: int, gram_dropout: float, own_text: bool) -> None:
-        """Make the parts that read a search; with `own_text` queries have an encoder to themselves."""
+    def grow_branch(self, dim: int, buckets: int, gram_dropout: float, content: bool, share_text: bool) -> None:
+        """Make the parts that read a search; queries have an encoder to themselves unless they share that of titles."""
         if not 0 <= gram_dropout < 1:
             raise InputError(f"--model.network.init_args.gram_dropout {gram_dropout}: must be at least 0 and below 1.")
+        self.hyperparameters |= {"buckets": buckets, "gram_dropout": gram_dropout}
+        if content:
+            self.hyperparameters["share_text"] = share_text
         self.gram_dropout = gram_dropout
-        self.query_text = TextEncoder(dim, buckets) if own_text else None
+        self.query_text = None if content and share_text else TextEncoder(dim, buckets)
         self.query_type = nn.Embedding(QUERY_TYPES, dim)
         nn.init.normal_(self.query_type.weight, std=0.02)
         self.query_norm = nn.LayerNorm(dim)

@@ -90,9 +90,8 @@ class Evaluation:
         if "full" in self.protocols:
             found |= _named("full", evaluate(ranked, (target.offsets, target.values), questions.cutoffs))
         if "in_vocabulary" in self.protocols:
-            known = target.values > 0
-            offsets = np.append(0, np.cumsum(known))[target.offsets]
-            found |= _named("in_vocabulary", evaluate(ranked, (offsets, target.values[known]), questions.cutoffs))
+            known = target.known()
+            found |= _named("in_vocabulary", evaluate(ranked, (known.offsets, known.values), questions.cutoffs))
         return found
 
     def _exposed(self, rows: np.ndarray, ranker: Ranker) -> dict[str, np.ndarray]:

@@ -206,10 +206,10 @@ class SequentialRecommender(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Log the means; the rows per request stay in `test_frame`."""
         others = {name: evaluation for name, (_, evaluation) in self._baselines.items()}
-        self.catalogue = {}
+        self.catalogue, clicks = {}, self.data.popularity()
         for name, evaluation in [*others.items(), ("", self._evaluation)]:
             prefix = f"test/{name}" if name else "test"
-            evaluation.add_popularity(self.data.popularity())
+            evaluation.add_popularity(clicks)
             self._report(prefix, evaluation)
             if evaluation.lists is not None:
                 shown = catalogue(self._gathered(evaluation.lists), self.data.n_items - 1, self.cutoffs)

@@ -9,6 +9,7 @@ import polars as pl
 
 from recsys import atomic
 from recsys.data.dataset import Dataset
+from recsys.data.items import item_file
 from recsys.errors import InputError, did_you_mean
 
 LARGEST = 10
@@ -68,7 +69,7 @@ def check_fields(slices: Mapping[str, Slice], folder: Path) -> None:
     """
     for rule in slices.values():
         if rule.by is not None:
-            path = folder / f"{folder.resolve().name}.item"
+            path = item_file(folder)
             kind = atomic.read_header(path).get(rule.by)
             if kind is None:
                 raise InputError(f"{path}: no field {rule.by!r}.{did_you_mean(rule.by, atomic.read_header(path))}")
@@ -106,7 +107,7 @@ def _conditions(rule: Slice) -> list[pl.Expr]:
 
 def _values(field: str, frame: pl.DataFrame, dataset: Dataset, folder: Path) -> list[tuple[str, pl.Series]]:
     """The most frequent values of the field among the known clicked items, and the rows with such an item."""
-    items = atomic.read(folder / f"{folder.resolve().name}.item", ["item_id", field]).rename({field: "value"})
+    items = atomic.read(item_file(folder), ["item_id", field]).rename({field: "value"})
     known = pl.DataFrame({"item": range(1, len(dataset.items)), "item_id": list(dataset.items.tokens)})
     of_item = known.join(items, on="item_id").select("item", "value").filter(pl.col("value") != "")
     target = dataset.requests.target.take(frame["request"].to_numpy())
