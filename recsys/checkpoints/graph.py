@@ -2,7 +2,7 @@
 
 What a graph cannot say, lists of any length in each row, becomes padding here; what needs this library, ids and the
 hashing of queries, stays outside. In between nothing differs from `Recommender`: popularity for who has nothing to go
-by, exclusion, and the smaller number first where scores are equal.
+by, exclusion and, under ONNX, the smaller number first where scores are equal (torch.topk has no rule for them).
 """
 
 import logging
