@@ -1,11 +1,12 @@
 """Recommending beside RecTools and RePlay: users a second on one core, one user alone, and large catalogues.
 
-    python benchmarks/recommend.py [--items 100000] [--rounds 3] [--large 2000000] [--work FOLDER]
+    python benchmarks/recommend.py [--items 100000] [--rounds 3] [--large 2000000] [--work FOLDER] [--fresh]
 
 Every library answers the same histories with an untrained SASRec of the same size, through its own path and in an
 environment of its own; nothing is timed before its items are the best of its own vectors (`recommenders/referee.py`).
 Rows are measured in turns, on one thread, in CPU time, of which the least of the rounds counts: on a machine that
-others use too, the clock on the wall measures them.
+others use too, the clock on the wall measures them. Each measurement has a file of its own under the work folder: a
+benchmark that was killed goes on where it was.
 """
 
 import argparse
@@ -30,8 +31,10 @@ LIBRARIES = {"ours": "recsys", "rectools": "RecTools", "replay": "RePlay"}
 LENGTH = 50
 
 
-def run(python: str, script: str, out: Path, *options: str) -> Any:
-    """What a script writes, run on one thread."""
+def run(python: str, script: str, out: Path, fresh: bool, *options: str) -> Any:
+    """What a script writes, run on one thread unless it has been."""
+    if out.is_file() and not fresh:
+        return json.loads(out.read_text())
     print(f"  {out.stem}", file=sys.stderr, flush=True)
     command = [python, str(HERE / "recommenders" / script), "--out", str(out), *options]
     done = subprocess.run(command, env=limited(1), capture_output=True, text=True, check=False)
@@ -47,9 +50,9 @@ def beside(args: argparse.Namespace) -> list[dict[str, Any]]:
     found: dict[str, list[dict[str, Any]]] = {library: [] for library in LIBRARIES}
     for turn in range(args.rounds):
         for library in list(LIBRARIES)[:: 1 if turn % 2 == 0 else -1]:
-            out = args.work / f"{library}-{turn}.json"
+            out = args.work / f"{library}-{args.items}-{turn}.json"
             options = ["--histories", str(histories), "--rounds", "2"]
-            found[library].append(run(interpreter(library, args.work), f"run_{library}.py", out, *options))
+            found[library].append(run(interpreter(library, args.work), f"run_{library}.py", out, args.fresh, *options))
     rows = []
     for library, each in found.items():
         if not all(one["same"] for one in each):
@@ -72,9 +75,9 @@ def large(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Exact and approximate search of a large catalogue."""
     rows = []
     for kind in ("centred", "noise"):
-        out = args.work / f"large-{kind}.json"
+        out = args.work / f"large-{args.large}-{kind}.json"
         options = ["--items", str(args.large), "--kind", kind, "--users", str(args.users)]
-        for found in run(sys.executable, "run_large.py", out, *options):
+        for found in run(sys.executable, "run_large.py", out, args.fresh, *options):
             numbers = {name: round(value, 3) for name, value in found.items() if isinstance(value, float)}
             rows.append({"row": f"{found['search']}, {kind}", "items": args.large} | numbers)
     return rows
@@ -100,12 +103,13 @@ def show(frame: pl.DataFrame) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--items", type=int, default=100_000, help="A multiple of 50: each is in one history.")
+    parser.add_argument("--items", type=int, default=100_000, help="A multiple of 50, at least 3200.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--large", type=int, default=2_000_000)
     parser.add_argument("--users", type=int, default=200, help="Users that the large catalogue is searched for.")
     parser.add_argument("--work", type=Path, default=Path("runs/recommend"), help="Folder for all that is made.")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "recommend.csv")
+    parser.add_argument("--fresh", action="store_true", help="Measure again what has been measured.")
     args = parser.parse_args()
     args.work = args.work.absolute()
     args.work.mkdir(parents=True, exist_ok=True)

@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, required=True)
     parser.add_argument("--kind", choices=["centred", "noise"], required=True)
-    parser.add_argument("--probes", type=int, nargs="+", default=[16, 64, 256])
+    parser.add_argument("--probes", type=int, nargs="+", default=[8, 32, 128])
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()

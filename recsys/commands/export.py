@@ -8,30 +8,24 @@ from recsys.commands.parsing import call
 from recsys.errors import InputError
 
 
-def export(checkpoint: str, format: Literal["onnx", "torch"] = "onnx", output: str | None = None, k: int = 10) -> None:
-    """Turn a checkpoint into a graph that runs without this library.
+def export(file: str, format: Literal["onnx", "torch"] = "onnx", output: str | None = None, k: int = 10) -> None:
+    """Make a graph of a checkpoint, which runs without this library.
 
     Args:
-        checkpoint: Checkpoint folder.
+        file: Checkpoint folder.
         format: "onnx" for ONNX Runtime, or "torch" for torch.export.
-        output: Folder to write model.onnx or model.pt2 and items.parquet into (default: CHECKPOINT-FORMAT).
+        output: Folder to write model.onnx or model.pt2 and items.parquet into (default: FILE-FORMAT).
         k: Number of items that the graph answers with; 0 for the scores of all.
     """
     from recsys import checkpoints
     from recsys.checkpoints.graph import export_graph
 
-    source = Path(checkpoint)
+    source = Path(file)
     target = Path(output) if output else source.with_name(f"{source.name}-{format}")
-    if target.exists() and not (
-        target.is_dir() and (target / "items.parquet").is_file() and not _is_checkpoint(target)
-    ):
+    if target.exists() and not any((target / name).is_file() for name in ("model.onnx", "model.pt2")):
         raise InputError(f"--output {target}: exists and is no exported graph; name another.")
     inputs = export_graph(checkpoints.load(source), target, format, k, step)
     print(f"Wrote a graph of {', '.join(inputs)} to {target}")
-
-
-def _is_checkpoint(folder: Path) -> bool:
-    return (folder / "manifest.json").exists()
 
 
 def main(args: list[str]) -> None:
