@@ -46,9 +46,7 @@ def intra_list_distance(
     return {f"distance@{k}": values[row[k]] for k in cutoffs}
 
 
-def _kind_distance(
-    ranked: np.ndarray, kinds: np.ndarray, cutoffs: list[int], threads: int
-) -> dict[str, np.ndarray]:
+def _kind_distance(ranked: np.ndarray, kinds: np.ndarray, cutoffs: list[int], threads: int) -> dict[str, np.ndarray]:
     check_ids("ranked", ranked, len(kinds) - 1)
     ascending = np.unique(np.array(cutoffs, dtype=np.int64))
     values = np.empty((len(ascending), len(ranked)))
