@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from recsys.page.document import Html, details, table
 from recsys.page.numbers import Share, figure, tick_labels, ticks
-from recsys.page.style import COLOURS
+from recsys.page.style import colour
 
 WIDTH, HEIGHT = 440, 236
 TOP, RIGHT, BOTTOM = 28, 10, 44  # the y label stands above the plot, the x label below its ticks
@@ -137,11 +137,6 @@ def text(x: float, y: float, label: str, anchor: str = "middle", style: str = ""
     """A label in the drawing."""
     worn = f' class="{style}"' if style else ""
     return f'<text{worn} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(label)}</text>'
-
-
-def colour(hue: int | None) -> str:
-    """The style of a series."""
-    return "grey" if hue is None else f"c{hue % COLOURS}" + (" odd" if hue % 2 else "")
 
 
 def in_order(names: Sequence[str] | Mapping[str, object]) -> dict[str, int | None]:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from html import escape
 from typing import NamedTuple
 
@@ -18,12 +17,12 @@ from recsys.page.plane import (
     Axes,
     Hues,
     Plane,
-    colour,
     framed,
     text,
     thinned,
     tip,
 )
+from recsys.page.style import colour
 
 ROW, LANE = 22, 13  # of a chart of intervals: height of a label, and of each series under it
 
@@ -74,7 +73,7 @@ def points(axes: Axes, named: Mapping[str, Point], *, x_share: bool = False) -> 
     best = max(known, key=lambda name: known[name].y[0], default="")
     said = [f"Scatter plot: {axes.y}, by {axes.x}.", *([f"{best} is highest."] if best else [])]
     hues = {name: point.hue for name, point in known.items() if point.hue is not None}
-    return framed(axes, hues, plane.svg(marks, below), said, numbers if known else Html(""))
+    return framed(axes, hues, plane.svg(marks, below), said, numbers if known else Html(""), "dot ")
 
 
 def intervals(axes: Axes, rows: Mapping[str, Mapping[str, Estimate]], hues: Hues, *, apart: bool = False) -> Html:
@@ -110,13 +109,14 @@ def intervals(axes: Axes, rows: Mapping[str, Mapping[str, Estimate]], hues: Hues
             parts.append(f'<circle class="{style}" cx="{across(mean):.1f}" cy="{y:.1f}" r="4.5">{said}</circle>')
             y += LANE
     shown = {series: hues[series] for lanes in rows.values() for series in lanes}
-    legend = {} if all(list(lanes) == [row] for row, lanes in rows.items()) else shown
-    header = ["", *shown] if legend else ["", axes.x]
-    cells = [[row, *(_said(*lanes[s]) if s in lanes else None for s in (shown if legend else [row]))] for row, lanes in rows.items()]
-    said = [f"Intervals: {axes.x}."] + [f"{row}: {_best(lanes)}." for row, lanes in drawn.items() if lanes]
-    return framed(
-        replace(axes, y=axes.x), legend, "\n".join(parts), said, details("Numbers", table(header, cells)), height=height
-    )
+    own = all(list(lanes) == [row] for row, lanes in rows.items())
+    cells = [
+        [row, *(_said(*lanes[name]) if name in lanes else None for name in ([row] if own else shown))]
+        for row, lanes in rows.items()
+    ]
+    numbers = details("Numbers", table(["", axes.x] if own else ["", *shown], cells))
+    said = [f"Intervals: {axes.x}.", *(f"{row}: {_best(lanes)}." for row, lanes in drawn.items() if lanes)]
+    return framed(axes, {} if own else shown, "\n".join(parts), said, numbers, "dot ", height)
 
 
 def strip(estimate: Estimate, low: float, high: float, hue: int | None, rule: float | None = None) -> Html:
@@ -126,7 +126,9 @@ def strip(estimate: Estimate, low: float, high: float, hue: int | None, rule: fl
         return 6 + 148 * (min(max(value, low), high) - low) / ((high - low) or 1)
 
     mean, start, end = estimate
-    marked = "" if rule is None else f'<line class="axis" x1="{across(rule):.1f}" x2="{across(rule):.1f}" y1="2" y2="22"/>'
+    marked = (
+        "" if rule is None else f'<line class="axis" x1="{across(rule):.1f}" x2="{across(rule):.1f}" y1="2" y2="22"/>'
+    )
     known = math.isfinite(start + end)
     whisker = f'<line class="whisker {colour(hue)}" x1="{across(start):.1f}" x2="{across(end):.1f}" y1="12" y2="12"/>'
     return Html(
