@@ -147,8 +147,13 @@ def grid(*figures: Html) -> Html:
     return Html('<div class="grid">\n' + "\n".join(figures) + "\n</div>")
 
 
+def halves(one: Html, other: Html) -> Html:
+    """Two parts side by side where there is room."""
+    return Html(f'<div class="halves">\n{one}\n{other}\n</div>')
+
+
 def _pairs(pairs: Iterable[tuple[str, object]]) -> str:
-    return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(figure(value))}</dd></div>\n" for name, value in pairs)
+    return "".join(f"<div><dt>{escape(name)}</dt><dd>{_cell(value)}</dd></div>\n" for name, value in pairs)
 
 
 def _cells(row: list[object], numeric: list[bool], names: Sequence[str]) -> str:
