@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from recsys.page.numbers import NOTHING, figure
+from recsys.page.numbers import MINUS, NOTHING, figure
 from recsys.page.style import CSS, colour
 
 
@@ -139,7 +139,12 @@ def estimate(mean: float, low: float, high: float, *, signed: bool = False) -> N
     """A mean of four decimals with its interval below it, as far as that is known."""
     sign = "+" if signed else ""
     ends = f"<small>[{low:{sign}.4f}, {high:{sign}.4f}]</small>" if math.isfinite(low + high) else ""
-    return Number(f"{mean:{sign}.4f}{ends}" if math.isfinite(mean) else NOTHING)
+    return Number(f"{mean:{sign}.4f}{ends}".replace("-", MINUS) if math.isfinite(mean) else NOTHING)
+
+
+def quiet(text: str) -> Html:
+    """What may be passed over."""
+    return Html(f'<span class="quiet">{escape(text)}</span>')
 
 
 def grid(*figures: Html) -> Html:
@@ -157,7 +162,7 @@ def _pairs(pairs: Iterable[tuple[str, object]]) -> str:
 
 
 def _cells(row: list[object], numeric: list[bool], names: Sequence[str]) -> str:
-    said = [f' data-name="{escape(name)}"' for name in names] or [""] * len(row)
+    said = [f' data-name="{escape(name)}"' if name else ' class="bare"' for name in names] or [""] * len(row)
     cells = [
         f"<td{_class(right)}{name}>{_cell(value)}</td>" for value, right, name in zip(row, numeric, said, strict=True)
     ]

@@ -24,7 +24,8 @@ from recsys.page.plane import (
 )
 from recsys.page.style import colour
 
-ROW, LANE = 22, 13  # of a chart of intervals: height of a label, and of each series under it
+ROW, LANE = 28, 13  # of a chart of intervals: height of a label, and of each series under it
+ABOVE = 4  # there, over the first label
 
 Estimate = tuple[float, float, float]
 """A mean and the ends of its interval; ends that are not finite are not drawn."""
@@ -85,19 +86,19 @@ def intervals(axes: Axes, rows: Mapping[str, Mapping[str, Estimate]], hues: Hues
     drawn = {row: {s: e for s, e in lanes.items() if math.isfinite(e[0])} for row, lanes in rows.items()}
     ends = [end for lanes in drawn.values() for estimate in lanes.values() for end in estimate if math.isfinite(end)]
     rungs = ticks(min([*ends, *[0.0] * (apart or not ends)]), max([*ends, *[0.0] * (apart or not ends)]))
-    height = TOP + sum(ROW + LANE * len(lanes) for lanes in drawn.values()) + BOTTOM
+    height = ABOVE + sum(ROW + LANE * len(lanes) for lanes in drawn.values()) + BOTTOM
     bottom = height - BOTTOM
 
     def across(value: float) -> float:
         return 12 + (WIDTH - RIGHT - 24) * (value - rungs[0]) / (rungs[-1] - rungs[0])
 
-    parts = [_rule(across(rung), TOP - 8, bottom, "axis" if apart and rung == 0 else "rule") for rung in rungs]
+    parts = [_rule(across(rung), ABOVE, bottom, "axis" if apart and rung == 0 else "rule") for rung in rungs]
     parts += [text(x, bottom + 17, label) for x, label in thinned([across(r) for r in rungs], tick_labels(rungs))]
     parts += [text(WIDTH / 2, height - 6, axes.x)]
-    y = TOP
+    y = ABOVE
     for row, lanes in drawn.items():
         y += ROW
-        parts.append(text(2, y - 8, row, "start", "name"))
+        parts.append(text(2, y - 12, row, "start", "name"))
         for series, (mean, low, high) in lanes.items():
             style = colour(hues[series])
             said = tip(f"{row}, {series}" if series != row else row, _said(mean, low, high))

@@ -72,13 +72,16 @@ thead th { color: var(--soft); font-size: .875em; border-bottom: 1px solid var(-
 tbody tr + tr > * { border-top: 1px solid var(--rule); }
 .n { text-align: right; white-space: nowrap; }
 small { display: block; color: var(--soft); font-size: .8125em; font-weight: 400; }
-.named { display: flex; align-items: baseline; gap: .6rem; min-width: 8rem; overflow-wrap: anywhere; }
+.named { display: flex; align-items: baseline; gap: .6rem; }
 .named .key { flex: none; }
 .badge {
   display: inline-block; padding: 0 .45em; border-radius: .6em; font-size: .75rem;
   color: var(--loud); background: var(--loud-ground);
 }
-.wide .sheet, .wide.sheet { max-width: none; }
+.stacked { max-width: none; }
+.stacked .strip { margin-top: .1rem; }
+.stacked .quiet { color: var(--soft); }
+.stacked .bare { width: 10rem; }
 .card { margin-top: 1rem; }
 .card > summary { padding: .8rem 1rem; font-size: 1rem; color: var(--ink); }
 .card > summary .named { display: inline-flex; vertical-align: top; }
@@ -117,7 +120,7 @@ svg polyline.grey { stroke-dasharray: 2 4; }
 svg polygon { fill: var(--colour); opacity: .14; }
 svg .whisker { stroke: var(--colour); stroke-width: 2; stroke-linecap: round; }
 svg circle.grey { fill: var(--sheet); stroke: var(--colour); stroke-width: 1.5; }
-svg text.name { fill: var(--ink); }
+svg text.name { fill: var(--ink); stroke: var(--sheet); stroke-width: 4px; paint-order: stroke; }
 svg.strip { width: 10rem; margin: 0; }
 svg circle { fill: var(--colour); stroke: var(--sheet); stroke-width: 1.5; }
 summary { color: var(--soft); font-size: .875rem; cursor: pointer; }
@@ -126,7 +129,10 @@ figure table { margin-top: .4rem; font-size: .875rem; }
 figure th, figure td { padding: .2rem .5rem; }
 figure .sheet { border: 0; }
 section > details > .sheet { margin-top: .5rem; }
-.sheet + .sheet, .sheet + details, details + details { margin-top: 1rem; }
+.sheet + .sheet, .sheet + details, details + details, .grid + .sheet, section > p + .grid { margin-top: 1rem; }
+.card details + details { margin-top: .35rem; }
+.card .halves { margin-bottom: .6rem; }
+nav + .tiles, .lead + .tiles { margin-top: 1.25rem; }
 footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--rule); font-size: .875rem; }
 @media (max-width: 36rem) {
   body { padding-top: 1.5rem; }
@@ -134,6 +140,7 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--rule);
   .tiles { grid-template-columns: 1fr 1fr; }
   .facts > div { grid-template-columns: 1fr; }
   .facts dt { font-size: .875rem; }
+  .card .facts > div { grid-template-columns: 8.5rem 1fr; }
   th, td { padding: .4rem; }
   .sheet table { font-size: .875rem; }
   figure { padding: .9rem .75rem .6rem; }
@@ -141,7 +148,7 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--rule);
   .stacked tr { display: grid; grid-template-columns: 1fr 1fr; gap: .1rem 1rem; padding: .8rem 1rem; }
   .stacked tr + tr { border-top: 1px solid var(--rule); }
   .stacked tbody tr > * { padding: .15rem 0; border: 0; text-align: left; }
-  .stacked tbody th, .stacked .bare { grid-column: 1 / -1; }
+  .stacked tbody th, .stacked .bare { grid-column: 1 / -1; width: auto; }
   .stacked td[data-name]:not([data-name=""])::before {
     content: attr(data-name); display: block; color: var(--soft); font-size: .75rem;
   }

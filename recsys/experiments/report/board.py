@@ -108,7 +108,9 @@ def seconds(run: Run) -> object:
     spent = run.facts.get("seconds")
     if spent is None:
         return Html("")
-    return Number(f"{spent / 3600:.1f} h" if spent >= 5400 else f"{spent / 60:.1f} min" if spent >= 90 else f"{spent:.0f} s")
+    return Number(
+        f"{spent / 3600:.1f} h" if spent >= 5400 else f"{spent / 60:.1f} min" if spent >= 90 else f"{spent:.0f} s"
+    )
 
 
 def _tested(group: Group, metric: str, row: Row) -> Iterator[object]:

@@ -66,5 +66,8 @@ def _tables(run: Run) -> Iterator[Html]:
             by_protocol.setdefault(prefix.removesuffix("/") or "full", {}).setdefault(kind, {})[k] = short
     for protocol, kinds in by_protocol.items():
         at = sorted({k for named in kinds.values() for k in named})
-        rows = [[kind, *(html.estimate(*of_run(run, named[k])) if k in named else None for k in at)] for kind, named in kinds.items()]
+        rows = [
+            [kind, *(html.estimate(*of_run(run, named[k])) if k in named else None for k in at)]
+            for kind, named in kinds.items()
+        ]
         yield html.table(["metric", *(f"@{k}" for k in at)], rows, protocol)

@@ -22,7 +22,10 @@ def learning(group: Group) -> list[Html]:
     validated = [key for key in (f"val/{group.metric}", *sorted(logged)) if key in logged and key.startswith("val/")]
     losses = [key for key in LOSSES if key in logged]
     figures = []
-    for key, title in [*((key, "Validation") for key in validated[:1]), *((key, "Training loss") for key in losses[:1])]:
+    for key, title in [
+        *((key, "Validation") for key in validated[:1]),
+        *((key, "Training loss") for key in losses[:1]),
+    ]:
         series = {group.name(run): run.curves.get(key, []) for run in group.drawn}
         figures.append(html.curves(Axes(title, "training step", key), series, group.series()))
     return figures
@@ -58,6 +61,7 @@ def slices(group: Group) -> list[Html]:
     parts = {name: part for run in group.runs[:1] for name, part in run.slices.items()}
     figures = []
     for metric in group.rows if parts else ():
+
         def of(read: Callable[[Run], Estimate], popular: Estimate) -> dict[str, Estimate]:
             return {group.name(run): read(run) for run in group.drawn} | {POPULAR: popular}
 
