@@ -48,6 +48,8 @@ class Run:
     state: State = "finished"
     name: str = ""
     """As in sasrec_qilin/20250102-030405."""
+    warnings: tuple[str, ...] = ()
+    """Sentences about what could not be read."""
     read_curves: Callable[[], Curves] = field(default=dict, repr=False, compare=False)
     """What `curves` are read by, as logs are long and not every comparison looks at them."""
 
@@ -55,7 +57,7 @@ class Run:
     def seed(self) -> int | None:
         """Of weights, order and chance; None where the run did not say."""
         seed = self.config.get("seed_everything", self.config.get("seed"))
-        return None if seed is None or isinstance(seed, bool) else int(seed)
+        return seed if isinstance(seed, int) and not isinstance(seed, bool) else None
 
     @property
     def tested(self) -> bool:
