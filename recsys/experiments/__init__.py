@@ -2,6 +2,18 @@
 
 from recsys.experiments.compare import Row, comparable, compare
 from recsys.experiments.folders import find_runs, read_checkpoint, read_run
+from recsys.experiments.report import report
 from recsys.experiments.runs import Curves, Run, State
 
-__all__ = ["Curves", "Row", "Run", "State", "comparable", "compare", "find_runs", "read_checkpoint", "read_run"]
+__all__ = [
+    "Curves",
+    "Row",
+    "Run",
+    "State",
+    "comparable",
+    "compare",
+    "find_runs",
+    "read_checkpoint",
+    "read_run",
+    "report",
+]

@@ -4,6 +4,7 @@ from recsys.page.charts import bars, curves, lines
 from recsys.page.document import (
     Html,
     Number,
+    band,
     banner,
     card,
     contents,
@@ -15,12 +16,14 @@ from recsys.page.document import (
     grid,
     halves,
     lead,
+    link,
     named,
     paragraph,
     quiet,
     section,
     table,
     tiles,
+    titled,
 )
 from recsys.page.numbers import Score, Share, figure
 from recsys.page.plane import Axes, Hues
@@ -35,6 +38,7 @@ __all__ = [
     "Point",
     "Score",
     "Share",
+    "band",
     "banner",
     "bars",
     "card",
@@ -51,6 +55,7 @@ __all__ = [
     "intervals",
     "lead",
     "lines",
+    "link",
     "named",
     "paragraph",
     "points",
@@ -59,4 +64,5 @@ __all__ = [
     "strip",
     "table",
     "tiles",
+    "titled",
 ]

@@ -127,12 +127,27 @@ def named(name: str, below: str = "", hue: int | None = None, anchor: str = "", 
 
     `anchor` makes it a link to that place of the page.
     """
-    text = f'<a href="#{escape(anchor)}">{escape(name)}</a>' if anchor else escape(name)
+    text = link(name, anchor) if anchor else escape(name)
     small = f"<small>{escape(below)}</small>" if below else ""
     badge = f' <span class="badge">{escape(mark)}</span>' if mark else ""
     return Html(
         f'<span class="named"><span class="key dot {colour(hue)}"></span><span>{text}{badge}{small}</span></span>'
     )
+
+
+def link(text: str, anchor: str) -> Html:
+    """Text that leads to a place of the page."""
+    return Html(f'<a href="#{escape(anchor)}">{escape(text)}</a>')
+
+
+def titled(name: str, below: str) -> Html:
+    """A name with a smaller line below it."""
+    return Html(f"{escape(name)}<small>{escape(below)}</small>")
+
+
+def band(heading: str, *parts: Html, anchor: str) -> Html:
+    """Where a part of the page begins that has sections of its own."""
+    return Html(f'<header id="{escape(anchor)}"><h2>{escape(heading)}</h2>\n' + "\n".join(parts) + "\n</header>")
 
 
 def estimate(mean: float, low: float, high: float, *, signed: bool = False) -> Number:

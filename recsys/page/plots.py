@@ -57,14 +57,14 @@ def points(axes: Axes, named: Mapping[str, Point], *, x_share: bool = False) -> 
     taken = [(across(point.x), plane.height(point.y[0])) for point in known.values()]
     boxes = [(x - 6, x + 6, y - 6, y + 6) for x, y in taken]
     for (name, point), (x, y) in zip(known.items(), taken, strict=True):
-        said = tip(name, f"{figure(Score(point.y[0]))} at {figure(point.x)}")
+        pointed = tip(name, f"{figure(Score(point.y[0]))} at {figure(point.x)}")
         style = colour(point.hue)
         if math.isfinite(point.y[1] + point.y[2]):
             marks.append(
                 f'<line class="whisker {style}" x1="{x:.1f}" x2="{x:.1f}" y1="{plane.height(point.y[1]):.1f}" '
                 f'y2="{plane.height(point.y[2]):.1f}"/>'
             )
-        marks.append(f'<circle class="{style}" cx="{x:.1f}" cy="{y:.1f}" r="5">{said}</circle>')
+        marks.append(f'<circle class="{style}" cx="{x:.1f}" cy="{y:.1f}" r="5">{pointed}</circle>')
         if point.hue is None and (place := _free(x, y, len(name) * CHARACTER * 0.9, boxes)):
             left, right, _, bottom = place
             boxes.append(place)
@@ -101,13 +101,13 @@ def intervals(axes: Axes, rows: Mapping[str, Mapping[str, Estimate]], hues: Hues
         parts.append(text(2, y - 12, row, "start", "name"))
         for series, (mean, low, high) in lanes.items():
             style = colour(hues[series])
-            said = tip(f"{row}, {series}" if series != row else row, _said(mean, low, high))
+            pointed = tip(f"{row}, {series}" if series != row else row, _said(mean, low, high))
             if math.isfinite(low + high):
                 parts.append(
                     f'<line class="whisker {style}" x1="{across(low):.1f}" x2="{across(high):.1f}" '
                     f'y1="{y:.1f}" y2="{y:.1f}"/>'
                 )
-            parts.append(f'<circle class="{style}" cx="{across(mean):.1f}" cy="{y:.1f}" r="4.5">{said}</circle>')
+            parts.append(f'<circle class="{style}" cx="{across(mean):.1f}" cy="{y:.1f}" r="4.5">{pointed}</circle>')
             y += LANE
     shown = {series: hues[series] for lanes in rows.values() for series in lanes}
     own = all(list(lanes) == [row] for row, lanes in rows.items())

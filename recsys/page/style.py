@@ -55,6 +55,8 @@ nav a:hover { border-color: var(--soft); }
   background: var(--loud-ground); color: var(--loud);
 }
 .banner strong { display: block; font-size: 1.1rem; }
+header { margin-top: 4.5rem; padding-top: 1.5rem; border-top: 3px solid var(--ink); }
+header h2 { margin-top: 0; font-size: 1.5rem; }
 .tiles { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); margin: 0; }
 .tiles > div { padding: .7rem 1rem; }
 .tiles dt { color: var(--soft); font-size: .875rem; }
@@ -79,9 +81,11 @@ small { display: block; color: var(--soft); font-size: .8125em; font-weight: 400
   color: var(--loud); background: var(--loud-ground);
 }
 .stacked { max-width: none; }
-.stacked .strip { margin-top: .1rem; }
+.stacked th, .stacked td { padding-inline: .6rem; }
+.stacked tr > :first-child { padding-left: 1rem; }
+.stacked tr > :last-child { padding-right: 1rem; }
+.stacked .bare { vertical-align: top; }
 .stacked .quiet { color: var(--soft); }
-.stacked .bare { width: 10rem; }
 .card { margin-top: 1rem; }
 .card > summary { padding: .8rem 1rem; font-size: 1rem; color: var(--ink); }
 .card > summary .named { display: inline-flex; vertical-align: top; }
@@ -121,7 +125,7 @@ svg polygon { fill: var(--colour); opacity: .14; }
 svg .whisker { stroke: var(--colour); stroke-width: 2; stroke-linecap: round; }
 svg circle.grey { fill: var(--sheet); stroke: var(--colour); stroke-width: 1.5; }
 svg text.name { fill: var(--ink); stroke: var(--sheet); stroke-width: 4px; paint-order: stroke; }
-svg.strip { width: 10rem; margin: 0; }
+svg.strip { width: 9rem; margin: 0; }
 svg circle { fill: var(--colour); stroke: var(--sheet); stroke-width: 1.5; }
 summary { color: var(--soft); font-size: .875rem; cursor: pointer; }
 summary:focus-visible, .sheet:focus-visible { outline: 2px solid var(--hue0); outline-offset: 2px; }
@@ -147,7 +151,7 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--rule);
   .stacked thead { display: none; }
   .stacked tr { display: grid; grid-template-columns: 1fr 1fr; gap: .1rem 1rem; padding: .8rem 1rem; }
   .stacked tr + tr { border-top: 1px solid var(--rule); }
-  .stacked tbody tr > * { padding: .15rem 0; border: 0; text-align: left; }
+  .stacked tbody tr > *:is(th, td) { padding: .15rem 0; border: 0; text-align: left; }
   .stacked tbody th, .stacked .bare { grid-column: 1 / -1; width: auto; }
   .stacked td[data-name]:not([data-name=""])::before {
     content: attr(data-name); display: block; color: var(--soft); font-size: .75rem;

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 from recsys import page as html
 from recsys.experiments.compare import Row
-from recsys.experiments.report.group import BASELINES, Group, of_baseline, of_run
+from recsys.experiments.report.group import BASELINES, UNKNOWN, Group, of_baseline, of_run
 from recsys.experiments.runs import Run
-from recsys.page import Axes, Estimate, Html, Number
+from recsys.page import Axes, Html, Number
 
 LEVEL = 0.05
+DRAWN = 12  # differences in a chart
 
 
 def leaderboard(group: Group) -> Html:
@@ -17,37 +18,50 @@ def leaderboard(group: Group) -> Html:
     popular = [of_run(row.run, of_baseline(group.metric, "popular"))[0] for row in best[:1]]
     shown = [row.value for row in best] + [(value, value, value) for value in popular if value == value]
     top = max(end for estimate in shown for end in estimate if end == end)
-    header = ["Run", "", *(cell for m in group.rows for cell in (m, _against(group, m))), "Parameters", "Time"]
+    header = ["Run", "", *(cell for m in group.rows for cell in (m, f"against {baseline(group, m)}")), "Size, time"]
     rows: list[list[object]] = []
     for place, row in enumerate(best):
         run = row.run
         strip = html.strip(row.value, 0, top, group.hues[run.folder], *popular)
         cells = [cell for metric in group.rows for cell in _cells(group.rows[metric][place])]
-        rows.append([_named(group, run), strip, *cells, *_cost(run)])
+        rows.append([_named(group, run), strip, *cells, _cost(run)])
     for ranker, called in BASELINES.items():
         values = [of_run(best[0].run, of_baseline(metric, ranker)) for metric in group.rows]
         if any(value[0] == value[0] for value in values):
-            value = values[0]
-            drawn = html.strip(value, 0, top, None) if value[0] <= top else Html("")
-            cells = [cell for value in values for cell in (html.estimate(*value), Html(""))]
-            rows.append([html.named(called), drawn, *cells, Html(""), Html("")])
+            drawn = html.strip(values[0], 0, top, None) if values[0][0] <= top else Html("")
+            cells = [cell for mean, _, _ in values for cell in (html.estimate(mean, mean, UNKNOWN), Html(""))]
+            rows.append([html.named(called), drawn, *cells, Html("")])
     return html.table(header, rows, stacked=True)
 
 
-def statistics(group: Group) -> Html:
-    """Differences to the baseline, drawn and in numbers."""
+def differences(group: Group) -> list[Html]:
+    """To the baseline: drawn for the best, and in numbers for all."""
     charts, parts = [], []
     for metric, rows in group.rows.items():
-        compared = [row for row in rows if row.difference is not None]
+        compared = {group.name(row.run): row for row in rows if row.difference is not None}
         if not compared:
             continue
-        axes = Axes(f"Difference to {baseline(group, metric)}", f"difference in {metric}", "")
-        estimates = {group.name(row.run): {group.name(row.run): tuple(row.difference or ())} for row in compared}
-        hues = {group.name(row.run): group.hues[row.run.folder] for row in compared}
+        axes = Axes(f"Difference to {baseline(group, metric)}, {metric}", f"difference in {metric}", "")
+        drawn = dict(list(compared.items())[:DRAWN])
+        estimates = {name: {name: tuple(row.difference or ())} for name, row in drawn.items()}
+        hues = {name: group.hues[row.run.folder] for name, row in drawn.items()}
         charts.append(html.intervals(axes, estimates, hues, apart=True))  # type: ignore[arg-type]
-        parts += [[*_tested(group, metric, row)] for row in compared]
+        parts += [[*_tested(group, metric, row)] for row in compared.values()]
     header = ["Run", "Metric", "Difference", "p", "p, Wilcoxon", "Reading"]
-    return Html("\n".join([html.grid(*charts), html.table(header, parts, stacked=True)])) if parts else Html("")
+    return [html.grid(*charts), html.table(header, parts, stacked=True)] if parts else []
+
+
+def numbers(group: Group) -> dict[str, object]:
+    """What the ranking is of."""
+    requests = group.runs[0].requests()
+    items = group.runs[0].protocols.get("full", {}).get("items")
+    found = {
+        "Runs": len(group.runs),
+        "Test requests": requests.height,
+        "Users": requests["user_id"].n_unique(),
+        "Items ranked": items,
+    }
+    return {name: number for name, number in found.items() if number is not None}
 
 
 METHOD = (
@@ -79,10 +93,6 @@ def p(value: float | None) -> str:
     return "unknown" if value is None else "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
-def _against(group: Group, metric: str) -> str:
-    return "" if len(group.runs) == 1 else f"against {baseline(group, metric)}"
-
-
 def _named(group: Group, run: Run) -> Html:
     mark = "" if run.state == "finished" else run.state
     return html.named(group.name(run), run.name, group.hues[run.folder], group.anchor(run), mark)
@@ -90,27 +100,26 @@ def _named(group: Group, run: Run) -> Html:
 
 def _cells(row: Row) -> tuple[Html, Html]:
     value = html.estimate(*row.value)
-    return value, html.estimate(*row.difference, signed=True) if row.difference else Html("")
+    return value, html.estimate(*row.difference, signed=True) if row.difference else html.quiet("baseline")
 
 
-def _cost(run: Run) -> tuple[object, object]:
-    return parameters(run), seconds(run)
+def _cost(run: Run) -> Html:
+    size, spent = parameters(run), seconds(run)
+    return Number(f"{size}<small>{spent}</small>" if spent else size)
 
 
-def parameters(run: Run) -> object:
+def parameters(run: Run) -> str:
     """How many it has; nothing where it did not say."""
     n = run.facts.get("n_parameters")
-    return Html("") if n is None else Number(f"{n / 1e6:,.2f} M" if n >= 1e6 else f"{n:,}")
+    return "" if n is None else f"{n / 1e6:,.2f} M" if n >= 1e5 else f"{n:,}"
 
 
-def seconds(run: Run) -> object:
+def seconds(run: Run) -> str:
     """How long it trained."""
     spent = run.facts.get("seconds")
     if spent is None:
-        return Html("")
-    return Number(
-        f"{spent / 3600:.1f} h" if spent >= 5400 else f"{spent / 60:.1f} min" if spent >= 90 else f"{spent:.0f} s"
-    )
+        return ""
+    return f"{spent / 3600:.1f} h" if spent >= 5400 else f"{spent / 60:.1f} min" if spent >= 90 else f"{spent:.0f} s"
 
 
 def _tested(group: Group, metric: str, row: Row) -> Iterator[object]:

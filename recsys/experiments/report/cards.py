@@ -21,7 +21,7 @@ def cards(group: Group) -> list[Html]:
 def _card(group: Group, run: Run, opened: bool) -> Html:
     mark = "" if run.state == "finished" else run.state
     summary = html.named(group.name(run), run.name, group.hues[run.folder], mark=mark)
-    said = {key: value for key, value in flat(run.facts).items()}
+    said = flat(run.facts)
     versions = {key.removeprefix("versions."): said.pop(key) for key in list(said) if key.startswith("versions.")}
     parts = [
         html.halves(html.facts(_identity(run)), html.facts(_cost(run, said))),

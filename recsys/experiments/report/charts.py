@@ -1,13 +1,22 @@
 """The figures of a group: how runs learned, and how good they are at each cutoff, for whom, and at what price."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from recsys import page as html
 from recsys.experiments.report.group import Group, measured, of_baseline, of_run, split_metric
+from recsys.experiments.report.names import times
 from recsys.experiments.runs import Run
 from recsys.page import Axes, Estimate, Html, Point
 
 POPULAR = "popularity"
+PROTOCOLS = {
+    "": "full ranking",
+    "in_vocabulary/": "known clicks",
+    "exposed/": "exposed items",
+    "exposed_first_1000/": "exposed items, first 1,000 requests",
+    "given/": "given candidates",
+}
 BESIDE = ("ndcg", "recall")  # shown beside whatever the runs are ranked by
 LOSSES = ("train/loss_epoch", "train/loss", "train/loss_step")
 PRICES = (
@@ -46,35 +55,41 @@ def prices(group: Group) -> list[Html]:
         for run in group.runs:
             if (x := _of_lists(run, f"{kind}@{k}")) is not None:
                 found[group.name(run)] = Point(x, of_run(run, metric or ""), group.hues[run.folder])
-        for ranker, called in (("popular", POPULAR), ("recent", "recent"), ("random", "chance")):
+        for ranker, called in (("popular", POPULAR), ("recent", "recent popularity")):
             x = _of_lists(group.runs[0], f"{ranker}/{kind}@{k}")
             if x is not None and found:
                 found[called] = Point(x, of_run(group.runs[0], of_baseline(metric or "", ranker)))
         if found:
-            axes = Axes(f"Against {kind}", f"{kind}@{k}: {meaning}", metric or "")
+            axes = Axes(f"{metric} against {kind}", f"{kind}@{k}: {meaning}", metric or "")
             figures.append(html.points(axes, found, x_share=share))
     return figures
 
 
 def slices(group: Group) -> list[Html]:
     """The metrics within parts of the requests."""
-    parts = {name: part for run in group.runs[:1] for name, part in run.slices.items()}
+    names = list(dict.fromkeys(name for run in group.drawn for name in run.slices))
     figures = []
-    for metric in group.rows if parts else ():
-
-        def of(read: Callable[[Run], Estimate], popular: Estimate) -> dict[str, Estimate]:
-            return {group.name(run): read(run) for run in group.drawn} | {POPULAR: popular}
-
-        first = group.runs[0]
-        name, baseline = f"test/{metric}", f"test/{of_baseline(metric, 'popular')}"
-        rows = {"all requests": of(lambda run: of_run(run, metric), of_run(first, of_baseline(metric, "popular")))}
-        for label, part in parts.items():
-            numbers = f"{label} ({part.get('requests', 0):,} requests)"
-            rows[numbers] = of(
-                lambda run, label=label: measured(run.slices.get(label, {}), name), measured(part, baseline)
-            )
+    for metric in group.rows if names else ():
+        rows = {
+            "all requests": _within(group, metric, lambda run: {"metrics": run.metrics, "intervals": run.intervals})
+        }
+        for name in names:
+            requests = next(run.slices[name]["requests"] for run in group.drawn if name in run.slices)
+            label = f"{name} ({times(requests, 'request')})"
+            rows[label] = _within(group, metric, lambda run, name=name: run.slices.get(name, {}))  # type: ignore[misc]
         figures.append(html.intervals(Axes(f"By slice, {metric}", metric, ""), rows, group.series(POPULAR)))
     return figures
+
+
+def whole(run: Run) -> dict[str, Any]:
+    """All test requests, as a slice has its part."""
+    return {"metrics": run.metrics, "intervals": run.intervals}
+
+
+def _within(group: Group, metric: str, part: Callable[[Run], dict[str, Any]]) -> dict[str, Estimate]:
+    """By name the runs' values, and those of what is popular, of a part of the requests."""
+    found = {group.name(run): measured(part(run), f"test/{metric}") for run in group.drawn}
+    return found | {POPULAR: measured(part(group.runs[0]), f"test/{of_baseline(metric, 'popular')}")}
 
 
 def _kinds(metric: str) -> list[str]:
@@ -98,7 +113,7 @@ def _by_cutoff(group: Group, metric: str, kind: str) -> Iterator[Html]:
     popular = [of_run(group.runs[0], of_baseline(name, "popular"))[0] for name in named]
     series = {name: [mean for mean, _, _ in values] for name, values in found.items()} | {POPULAR: popular}
     bands = {name: [(low, high) for _, low, high in values] for name, values in found.items()}
-    axes = Axes(f"{prefix}{kind}", "k, length of the list", f"{prefix}{kind}@k")
+    axes = Axes(f"{kind}@k, {PROTOCOLS.get(prefix, prefix)}", "k, length of the list", f"{prefix}{kind}@k")
     yield html.lines(axes, at, series, hues=group.series(POPULAR), bands=bands)
 
 

@@ -74,7 +74,7 @@ class Group:
 
 
 def measured(part: Mapping[str, object], name: str) -> Estimate:
-    """A metric and its interval from `metrics` and `intervals` as test.json has them, nan where something is missing."""
+    """A metric and its interval from `metrics` and `intervals` as test.json has them; nan is what is missing."""
     metrics, ends = part.get("metrics"), part.get("intervals")
     mean = metrics.get(name, UNKNOWN) if isinstance(metrics, Mapping) else UNKNOWN
     found = ends.get(name) if isinstance(ends, Mapping) else None
