@@ -72,6 +72,7 @@ caption { padding: .6rem 1rem 0; color: var(--soft); font-size: .875rem; text-al
 th, td { padding: .4rem 1rem; text-align: left; vertical-align: baseline; font-weight: 400; }
 thead th { color: var(--soft); font-size: .875em; border-bottom: 1px solid var(--rule); vertical-align: bottom; }
 tbody tr + tr > * { border-top: 1px solid var(--rule); }
+.sheet tbody th { position: sticky; left: 0; background: var(--sheet); }
 .n { text-align: right; white-space: nowrap; }
 small { display: block; color: var(--soft); font-size: .8125em; font-weight: 400; }
 .named { display: flex; align-items: baseline; gap: .6rem; }
@@ -91,7 +92,8 @@ small { display: block; color: var(--soft); font-size: .8125em; font-weight: 400
 .card > summary .named { display: inline-flex; vertical-align: top; }
 .card > div { padding: 0 1rem 1rem; scroll-margin-top: 4rem; }
 .card .sheet { max-width: none; border: 0; padding: 0; }
-.card .facts dd { font-size: .9375rem; }
+.card .facts { font-size: .9375rem; }
+.card .facts > div { grid-template-columns: minmax(7rem, 11rem) 1fr; }
 .halves { display: grid; gap: 0 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
 .grid {
   display: grid; gap: 1rem; align-items: start;
@@ -151,13 +153,13 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--rule);
   .stacked thead { display: none; }
   .stacked tr { display: grid; grid-template-columns: 1fr 1fr; gap: .1rem 1rem; padding: .8rem 1rem; }
   .stacked tr + tr { border-top: 1px solid var(--rule); }
-  .stacked tbody tr > *:is(th, td) { padding: .15rem 0; border: 0; text-align: left; }
+  .stacked tbody tr > :is(th, td):nth-child(n) { padding: .15rem 0; border: 0; text-align: left; }
   .stacked tbody th, .stacked .bare { grid-column: 1 / -1; width: auto; }
   .stacked td[data-name]:not([data-name=""])::before {
     content: attr(data-name); display: block; color: var(--soft); font-size: .75rem;
   }
   .stacked td:empty { display: none; }
-  svg.strip { width: 100%; }
+  svg.strip { width: min(100%, 14rem); }
   svg text { font-size: 14px; }
 }
 @media print {
@@ -165,7 +167,8 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--rule);
   figure, .banner, .tiles, tr, .facts > div { break-inside: avoid; }
   h2 { break-after: avoid; }
   .grid { grid-template-columns: 1fr 1fr; }
-  figure details { display: none; }
+  nav, figure details, .card details:not([open]) { display: none; }
+  .card { break-inside: avoid; }
   .sheet { overflow: visible; }
 }
 """

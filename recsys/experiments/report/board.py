@@ -1,6 +1,6 @@
 """The ranking with its intervals, and what the comparison says of each difference."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from recsys import page as html
 from recsys.experiments.compare import Row
@@ -9,29 +9,43 @@ from recsys.experiments.runs import Run
 from recsys.page import Axes, Html, Number
 
 LEVEL = 0.05
+READ = 30  # rows of a table, before the rest is folded
 DRAWN = 12  # differences in a chart
 
 
-def leaderboard(group: Group) -> Html:
+def leaderboard(group: Group) -> list[Html]:
     """A row for each run with its metrics, differences and cost, then the baselines that any test measures."""
     best = group.rows[group.metric]
-    popular = [of_run(row.run, of_baseline(group.metric, "popular"))[0] for row in best[:1]]
-    shown = [row.value for row in best] + [(value, value, value) for value in popular if value == value]
-    top = max(end for estimate in shown for end in estimate if end == end)
-    header = ["Run", "", *(cell for m in group.rows for cell in (m, f"against {baseline(group, m)}")), "Size, time"]
+    popular = [x for x, _, _ in [of_run(best[0].run, of_baseline(group.metric, "popular"))] if x == x]
+    top = max([*popular, *(end for row in best for end in row.value if end == end)])
+    several = len(best) > 1
+    header = ["Run", "", *(name for m in group.rows for name in (m, "difference")[: 1 + several]), "Size, time"]
     rows: list[list[object]] = []
     for place, row in enumerate(best):
-        run = row.run
-        strip = html.strip(row.value, 0, top, group.hues[run.folder], *popular)
-        cells = [cell for metric in group.rows for cell in _cells(group.rows[metric][place])]
-        rows.append([_named(group, run), strip, *cells, _cost(run)])
+        strip = html.strip(row.value, 0, top, group.hues[row.run.folder], *popular)
+        cells = [cell for found in group.rows.values() for cell in _cells(found[place])[: 1 + several]]
+        rows.append([_named(group, row.run), strip, *cells, _cost(row.run)])
+    beside: list[list[object]] = []
     for ranker, called in BASELINES.items():
-        values = [of_run(best[0].run, of_baseline(metric, ranker)) for metric in group.rows]
-        if any(value[0] == value[0] for value in values):
-            drawn = html.strip(values[0], 0, top, None) if values[0][0] <= top else Html("")
-            cells = [cell for mean, _, _ in values for cell in (html.estimate(mean, mean, UNKNOWN), Html(""))]
-            rows.append([html.named(called), drawn, *cells, Html("")])
-    return html.table(header, rows, stacked=True)
+        values = [of_run(best[0].run, of_baseline(metric, ranker))[0] for metric in group.rows]
+        if any(value == value for value in values):
+            drawn = html.strip((values[0], UNKNOWN, UNKNOWN), 0, top, None) if values[0] <= top else Html("")
+            cells = [
+                cell for value in values for cell in (html.estimate(value, value, UNKNOWN), Html(""))[: 1 + several]
+            ]
+            beside.append([html.named(called), drawn, *cells, Html("")])
+    said = [html.paragraph(f"Differences are to {baseline(group, group.metric)}.")] if several else []
+    return [*said, *folded(header, rows, beside)]
+
+
+Rows = Sequence[Sequence[object]]
+
+
+def folded(header: Sequence[str], rows: Rows, always: Rows = ()) -> list[Html]:
+    """A table of so many rows as anybody reads, and of those that stand in it `always`; the rest opens on demand."""
+    shown = html.table(header, [*rows[:READ], *always], stacked=True)
+    rest = rows[READ:]
+    return [shown, html.details(f"{len(rest):,} more", html.table(header, rest, stacked=True))] if rest else [shown]
 
 
 def differences(group: Group) -> list[Html]:
@@ -48,7 +62,7 @@ def differences(group: Group) -> list[Html]:
         charts.append(html.intervals(axes, estimates, hues, apart=True))  # type: ignore[arg-type]
         parts += [[*_tested(group, metric, row)] for row in compared.values()]
     header = ["Run", "Metric", "Difference", "p", "p, Wilcoxon", "Reading"]
-    return [html.grid(*charts), html.table(header, parts, stacked=True)] if parts else []
+    return [html.grid(*charts), *folded(header, parts)] if parts else []
 
 
 def numbers(group: Group) -> dict[str, object]:
@@ -81,7 +95,8 @@ def verdict(group: Group) -> str:
     """The sentence that the leaderboard comes down to."""
     best = group.rows[group.metric][0]
     mean, low, high = best.value
-    said = f"{group.name(best.run)} is best by {group.metric}: {mean:.4f} [{low:.4f}, {high:.4f}]"
+    reached = f"is best of {len(group.runs):,} by" if len(group.runs) > 1 else "reaches"
+    said = f"{group.name(best.run)} {reached} {group.metric}: {mean:.4f} [{low:.4f}, {high:.4f}]"
     if best.difference is None:
         return f"{said}."
     mean, low, high = best.difference

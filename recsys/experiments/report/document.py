@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from recsys import __version__
 from recsys import page as html
-from recsys.errors import InputError
+from recsys.errors import InputError, did_you_mean
 from recsys.experiments.compare import comparable, compare
 from recsys.experiments.report import board, charts
 from recsys.experiments.report.apart import reasons, unranked
@@ -37,7 +37,9 @@ def report(
     ranked = [run for run in runs if not why[run.folder]]
     if not ranked:
         told = "; ".join(f"{run.name}: {why[run.folder]}" for run in runs[:3])
-        raise InputError(f"none of {times(len(runs), 'run')} can be ranked by {', '.join(metrics)} ({told}).")
+        known = {name.removeprefix("test/") for run in runs for name in run.metrics if name.startswith("test/")}
+        guess = "".join(did_you_mean(metric, known) for metric in metrics if metric not in known)
+        raise InputError(f"{times(len(runs), 'run')}, and none to rank by {', '.join(metrics)} ({told}).{guess}")
     parts = comparable(ranked, metrics)
     groups = [_group(part, metrics, baseline, i if len(parts) > 1 else None, progress) for i, part in enumerate(parts)]
     progress("drawing the page")
@@ -94,7 +96,7 @@ def _title(group: Group) -> str:
 def _shown(group: Group, first: Group, metrics: Sequence[str]) -> list[Html]:
     differences = board.differences(group)
     sections: list[tuple[str, str, list[Html]]] = [
-        ("leaderboard", "Leaderboard", [board.leaderboard(group)]),
+        ("leaderboard", "Leaderboard", board.leaderboard(group)),
         ("differences", "Differences", differences),
         ("learning", "Learning", _grid(charts.learning(group))),
         ("cutoffs", "By cutoff", _grid(charts.cutoffs(group))),

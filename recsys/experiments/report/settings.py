@@ -33,10 +33,11 @@ def settings(group: Group) -> list[Html]:
     keys = sorted(found, key=lambda key: (not key.startswith("model."), not key.startswith("data."), key))
     if len(group.runs) <= ACROSS:
         rows: list[list[object]] = [[_setting(key), *map(_value, found[key])] for key in keys]
-        return [html.table(["Setting", *map(group.name, group.runs)], rows, stacked=True)]
+        return [html.table(["Setting", *map(group.name, group.runs)], rows)]
     named = [html.named(group.name(run), hue=group.hues[run.folder]) for run in group.runs]
     rows = [[name, *(_value(found[key][i]) for key in keys)] for i, name in enumerate(named)]
-    return [html.table(["Run", *(key.rpartition(".")[2] for key in keys)], rows)]
+    table = html.table(["Run", *(key.rpartition(".")[2] for key in keys)], rows)
+    return [html.details(f"Of {len(rows):,} runs", table)]
 
 
 def _setting(key: str) -> Html:
