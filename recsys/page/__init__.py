@@ -3,7 +3,6 @@
 from recsys.page.charts import bars, curves, lines
 from recsys.page.document import (
     Html,
-    Number,
     band,
     banner,
     card,
@@ -18,6 +17,7 @@ from recsys.page.document import (
     lead,
     link,
     named,
+    number,
     paragraph,
     quiet,
     section,
@@ -34,7 +34,6 @@ __all__ = [
     "Estimate",
     "Html",
     "Hues",
-    "Number",
     "Point",
     "Score",
     "Share",
@@ -57,6 +56,7 @@ __all__ = [
     "lines",
     "link",
     "named",
+    "number",
     "paragraph",
     "points",
     "quiet",

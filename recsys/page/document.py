@@ -152,9 +152,16 @@ def band(heading: str, *parts: Html, anchor: str) -> Html:
 
 def estimate(mean: float, low: float, high: float, *, signed: bool = False) -> Number:
     """A mean of four decimals with its interval below it, as far as that is known."""
+    if not math.isfinite(mean):
+        return number(NOTHING)
     sign = "+" if signed else ""
-    ends = f"<small>[{low:{sign}.4f}, {high:{sign}.4f}]</small>" if math.isfinite(low + high) else ""
-    return Number(f"{mean:{sign}.4f}{ends}".replace("-", MINUS) if math.isfinite(mean) else NOTHING)
+    ends = f"[{low:{sign}.4f}, {high:{sign}.4f}]" if math.isfinite(low + high) else ""
+    return number(f"{mean:{sign}.4f}".replace("-", MINUS), ends.replace("-", MINUS))
+
+
+def number(text: str, below: str = "") -> Number:
+    """A number as it is to be read, with a smaller line below it."""
+    return Number(escape(text) + (f"<small>{escape(below)}</small>" if below else ""))
 
 
 def quiet(text: str) -> Html:

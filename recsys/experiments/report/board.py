@@ -6,7 +6,7 @@ from recsys import page as html
 from recsys.experiments.compare import Row
 from recsys.experiments.report.group import BASELINES, UNKNOWN, Group, of_baseline, of_run
 from recsys.experiments.runs import Run
-from recsys.page import Axes, Html, Number
+from recsys.page import Axes, Html
 
 LEVEL = 0.05
 READ = 30  # rows of a table, before the rest is folded
@@ -119,8 +119,7 @@ def _cells(row: Row) -> tuple[Html, Html]:
 
 
 def _cost(run: Run) -> Html:
-    size, spent = parameters(run), seconds(run)
-    return Number(f"{size}<small>{spent}</small>" if spent else size)
+    return html.number(parameters(run), seconds(run))
 
 
 def parameters(run: Run) -> str:
@@ -142,8 +141,8 @@ def _tested(group: Group, metric: str, row: Row) -> Iterator[object]:
     yield html.named(group.name(row.run), hue=group.hues[row.run.folder])
     yield metric
     yield html.estimate(*row.difference, signed=True)
-    yield Number(p(row.p).removeprefix("= "))
-    yield Number(p(row.wilcoxon_p).removeprefix("= "))
+    yield html.number(p(row.p).removeprefix("= "))
+    yield html.number(p(row.wilcoxon_p).removeprefix("= "))
     if row.p is None or row.p >= LEVEL:
         yield "not told apart"
     else:
