@@ -103,7 +103,7 @@ figure {  /* caption, drawing and numbers share the rows of the figures beside i
   margin: 0; padding: 1rem 1rem .75rem; min-width: 0; align-self: stretch;
   display: grid; grid-row: span 3; grid-template-rows: subgrid; gap: 0; align-content: start;
 }
-.grid > .sheet { grid-row: span 3; max-width: none; }
+.grid > .sheet.sheet { grid-row: span 3; max-width: none; margin: 0; align-self: start; }
 figcaption p { margin: .15rem 0 0; font-size: .875rem; line-height: 1.45; }
 .legend { display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; margin: .5rem 0 0; padding: 0; font-size: .875rem; }
 .legend li { display: flex; align-items: center; gap: .45rem; list-style: none; }
@@ -135,6 +135,7 @@ figure table { margin-top: .4rem; font-size: .875rem; }
 figure th, figure td { padding: .2rem .5rem; }
 figure .sheet { border: 0; }
 section > details > .sheet { margin-top: .5rem; }
+.grid + details { margin-top: 1rem; }
 .sheet + .sheet, .sheet + details, details + details, .grid + .sheet, section > p + .grid { margin-top: 1rem; }
 .card details + details { margin-top: .35rem; }
 .card .halves { margin-bottom: .6rem; }

@@ -10,7 +10,7 @@ from recsys.page import Axes, Html
 
 LEVEL = 0.05
 READ = 30  # rows of a table, before the rest is folded
-DRAWN = 12  # differences in a chart
+DRAWN = 12  # differences in a chart and beside it
 
 
 def leaderboard(group: Group) -> list[Html]:
@@ -49,20 +49,23 @@ def folded(header: Sequence[str], rows: Rows, always: Rows = ()) -> list[Html]:
 
 
 def differences(group: Group) -> list[Html]:
-    """To the baseline: drawn for the best, and in numbers for all."""
-    charts, parts = [], []
+    """To the baseline: drawn and in numbers for the best, in numbers for the others."""
+    charts, tables, rest = [], [], []
+    header = ["Run", "Difference", "p", "p, Wilcoxon", "Reading"]
     for metric, rows in group.rows.items():
-        compared = {group.name(row.run): row for row in rows if row.difference is not None}
+        compared = [row for row in rows if row.difference is not None]
         if not compared:
             continue
         axes = Axes(f"Difference to {baseline(group, metric)}, {metric}", f"difference in {metric}", "")
-        drawn = dict(list(compared.items())[:DRAWN])
-        estimates = {name: {name: tuple(row.difference or ())} for name, row in drawn.items()}
-        hues = {name: group.hues[row.run.folder] for name, row in drawn.items()}
-        charts.append(html.intervals(axes, estimates, hues, apart=True))  # type: ignore[arg-type]
-        parts += [[*_tested(group, metric, row)] for row in compared.values()]
-    header = ["Run", "Metric", "Difference", "p", "p, Wilcoxon", "Reading"]
-    return [html.grid(*charts), *folded(header, parts)] if parts else []
+        drawn = {group.name(row.run): row.difference for row in compared[:DRAWN] if row.difference}
+        hues = {group.name(row.run): group.hues[row.run.folder] for row in compared}
+        charts.append(html.intervals(axes, {name: {name: found} for name, found in drawn.items()}, hues, apart=True))
+        said = [[*_tested(group, row)] for row in compared]
+        tables.append(html.table(header, said[:DRAWN], metric, stacked=True))
+        if said[DRAWN:]:
+            more = html.table(header, said[DRAWN:], metric, stacked=True)
+            rest.append(html.details(f"{len(said) - DRAWN:,} more by {metric}", more))
+    return [html.grid(*charts, *tables), *rest] if charts else []
 
 
 def numbers(group: Group) -> dict[str, object]:
@@ -136,10 +139,9 @@ def seconds(run: Run) -> str:
     return f"{spent / 3600:.1f} h" if spent >= 5400 else f"{spent / 60:.1f} min" if spent >= 90 else f"{spent:.0f} s"
 
 
-def _tested(group: Group, metric: str, row: Row) -> Iterator[object]:
+def _tested(group: Group, row: Row) -> Iterator[object]:
     assert row.difference is not None
     yield html.named(group.name(row.run), hue=group.hues[row.run.folder])
-    yield metric
     yield html.estimate(*row.difference, signed=True)
     yield html.number(p(row.p).removeprefix("= "))
     yield html.number(p(row.wilcoxon_p).removeprefix("= "))
