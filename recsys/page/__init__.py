@@ -24,6 +24,7 @@ from recsys.page.document import (
     table,
     tiles,
     titled,
+    verbatim,
 )
 from recsys.page.numbers import Score, Share, figure
 from recsys.page.plane import Axes, Hues
@@ -65,4 +66,5 @@ __all__ = [
     "table",
     "tiles",
     "titled",
+    "verbatim",
 ]

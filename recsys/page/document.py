@@ -86,6 +86,11 @@ def facts(pairs: Iterable[tuple[str, object]]) -> Html:
     return Html(f'<dl class="sheet facts">{_pairs(pairs)}</dl>')
 
 
+def verbatim(text: str) -> Html:
+    """Lines as they are, to be copied; long ones scroll."""
+    return Html(f'<pre class="sheet" tabindex="0">{escape(text)}</pre>')
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "", *, stacked: bool = False) -> Html:
     """A table whose first column names its rows; numbers, and the headings above them, are aligned to the right.
 

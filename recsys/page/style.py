@@ -64,7 +64,7 @@ header h2 { margin-top: 0; font-size: 1.5rem; }
 .facts { margin: 0; padding: .35rem 1rem; }
 .facts > div { display: grid; gap: 0 1.5rem; grid-template-columns: minmax(8rem, 15rem) 1fr; padding: .4rem 0; }
 .facts > div + div { border-top: 1px solid var(--rule); }
-.facts dt { color: var(--soft); }
+.facts dt { color: var(--soft); overflow-wrap: anywhere; }
 .facts dd { margin: 0; overflow-wrap: anywhere; }
 .sheet { overflow-x: auto; max-width: 48rem; }
 table { width: 100%; border-collapse: collapse; }
@@ -74,6 +74,7 @@ thead th { color: var(--soft); font-size: .875em; border-bottom: 1px solid var(-
 tbody tr + tr > * { border-top: 1px solid var(--rule); }
 .sheet tbody th { position: sticky; left: 0; background: var(--sheet); }
 .n { text-align: right; white-space: nowrap; }
+thead .n { white-space: normal; }
 small { display: block; color: var(--soft); font-size: .8125em; font-weight: 400; }
 .named { display: flex; align-items: baseline; gap: .6rem; }
 .named .key { flex: none; }
@@ -87,6 +88,7 @@ small { display: block; color: var(--soft); font-size: .8125em; font-weight: 400
 .stacked tr > :last-child { padding-right: 1rem; }
 .stacked .bare { vertical-align: top; }
 .stacked .quiet { color: var(--soft); }
+pre { margin: 0; font: .8125rem/1.6 ui-monospace, "SF Mono", "DejaVu Sans Mono", monospace; }
 .card { margin-top: 1rem; }
 .card > summary { padding: .8rem 1rem; font-size: 1rem; color: var(--ink); }
 .card > summary .named { display: inline-flex; vertical-align: top; }
@@ -101,7 +103,7 @@ small { display: block; color: var(--soft); font-size: .8125em; font-weight: 400
 }
 figure {  /* caption, drawing and numbers share the rows of the figures beside it */
   margin: 0; padding: 1rem 1rem .75rem; min-width: 0; align-self: stretch;
-  display: grid; grid-row: span 3; grid-template-rows: subgrid; gap: 0; align-content: start;
+  display: grid; grid-row: span 3; grid-template: subgrid / minmax(0, 1fr); gap: 0; align-content: start;
 }
 .grid > .sheet.sheet { grid-row: span 3; max-width: none; margin: 0; align-self: start; }
 figcaption p { margin: .15rem 0 0; font-size: .875rem; line-height: 1.45; }
@@ -138,7 +140,9 @@ section > details > .sheet { margin-top: .5rem; }
 .grid + details { margin-top: 1rem; }
 .sheet + .sheet, .sheet + details, details + details, .grid + .sheet, section > p + .grid { margin-top: 1rem; }
 .card details + details { margin-top: .35rem; }
-.card .halves { margin-bottom: .6rem; }
+.card details > .sheet { margin: .4rem 0 .8rem; }
+.card .halves { margin-bottom: .6rem; align-items: start; }
+.halves > .sheet.sheet { margin: 0; }
 nav + .tiles, .lead + .tiles { margin-top: 1.25rem; }
 footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--rule); font-size: .875rem; }
 @media (max-width: 36rem) {
@@ -147,6 +151,8 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--rule);
   .tiles { grid-template-columns: 1fr 1fr; }
   .facts > div { grid-template-columns: 1fr; }
   .facts dt { font-size: .875rem; }
+  .card table, figure table { font-size: .8125rem; }
+  .card :is(th, td), figure :is(th, td) { padding: .3rem .35rem; }
   .card .facts > div { grid-template-columns: 8.5rem 1fr; }
   th, td { padding: .4rem; }
   .sheet table { font-size: .875rem; }

@@ -66,7 +66,7 @@ def write(tmp_path: Path) -> Write:
             "slices": {"newcomers": part},
         }
         (folder / "test.json").write_text(json.dumps(result | changed))
-        settings = f"seed_everything: 0\nname: {name}\nmodel:\n  dim: {round(100 * mean)}\ndata: {{}}\ntrainer: {{}}\n"
+        settings = f"name: {name}\nmodel:\n  {'long_' * 20}: 1\n  dim: {round(100 * mean)}\ndata: {{}}\ntrainer: {{}}\n"
         (folder / "config.yaml").write_text(settings)
         return folder
 
@@ -267,8 +267,11 @@ def test_a_browser_shows_it_without_complaint_request_or_overflow(
     assert tab.requests == [page.as_uri()]
     assert tab.evaluate("document.documentElement.scrollWidth") == width
     assert tab.evaluate("document.querySelectorAll('svg').length") > 10
+    tab.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
     ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", ground))) < 3 * 128) == dark
+    tab.evaluate("document.querySelectorAll('details').forEach(details => details.open = false)")
     PICTURES.mkdir(parents=True, exist_ok=True)
     picture = PICTURES / f"{width}-{'dark' if dark else 'light'}.png"
     tab.screenshot(picture)

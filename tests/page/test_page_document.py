@@ -25,6 +25,7 @@ from recsys.page import (
     table,
     tiles,
     titled,
+    verbatim,
 )
 from recsys.page.style import COLOURS, CSS
 
@@ -52,10 +53,11 @@ def test_every_text_is_escaped():
         ),
         table([HOSTILE], [[link(HOSTILE, HOSTILE)]], stacked=True),
         footer(HOSTILE),
+        verbatim(HOSTILE),
     )
     assert "<script" not in page
     assert "<img" not in page
-    assert page.count("&lt;script&gt;") == 35  # the title twice: in the window and on the page
+    assert page.count("&lt;script&gt;") == 36  # the title twice: in the window and on the page
 
 
 def test_a_page_needs_nothing_from_elsewhere():

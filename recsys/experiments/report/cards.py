@@ -1,14 +1,22 @@
 """A card for each run: what it is, what it cost, everything that it measured, and its whole configuration."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 from recsys import page as html
-from recsys.experiments.report.board import parameters, seconds
-from recsys.experiments.report.group import Group, of_run, split_metric
-from recsys.experiments.runs import Run, flat
-from recsys.page import Html
+from recsys.experiments.report.board import seconds
+from recsys.experiments.report.group import BASELINES, PROTOCOLS, Group, of_run, split_metric
+from recsys.experiments.runs import Run
+from recsys.metrics import METRICS
+from recsys.page import Html, Share
 
+RATES = {
+    "users_per_second": "Users a second",
+    "targets_per_second": "Targets a second",
+    "waiting_for_data": "Waiting for data",
+    "peak_memory_gb": "Peak memory, GB",
+    "peak_gpu_memory_gb": "Peak memory of the GPU, GB",
+}
+"""Of `throughput/…`."""
 OPENED = 4  # cards of so few runs are open from the start
 
 
@@ -21,33 +29,44 @@ def cards(group: Group) -> list[Html]:
 def _card(group: Group, run: Run, opened: bool) -> Html:
     mark = "" if run.state == "finished" else run.state
     summary = html.named(group.name(run), run.name, group.hues[run.folder], mark=mark)
-    said = flat(run.facts)
-    versions = {key.removeprefix("versions."): said.pop(key) for key in list(said) if key.startswith("versions.")}
+    versions = {key: value for key, value in run.facts.get("versions", {}).items() if value is not None}
     parts = [
-        html.halves(html.facts(_identity(run)), html.facts(_cost(run, said))),
+        *map(html.paragraph, run.warnings),
+        html.halves(html.facts(_identity(run)), html.facts(_cost(run))),
         html.details("Everything measured on the test split", *_tables(run)),
         html.details("Protocols", html.facts(_protocols(run))),
-        html.details("Configuration", html.facts((k, v) for k, v in run.config.items() if v is not None)),
     ]
+    if run.config:
+        lines = (f"{key}: {value}" for key, value in run.config.items() if value is not None)
+        parts.append(html.details("Configuration", html.verbatim("\n".join(lines))))
     if versions:
         parts.append(html.details("Versions", html.facts(versions.items())))
     return html.card(group.anchor(run), summary, *parts, opened=opened)
 
 
 def _identity(run: Run) -> Iterator[tuple[str, object]]:
-    yield "Folder", str(run.folder)
     yield "Model", run.model
-    yield "Data", f"{run.data} ({run.fingerprint[:12]})"
+    yield "Data", f"{run.data} ({run.fingerprint[:12]})" if run.fingerprint else run.data
     yield "Seed", run.seed
-    yield "State", run.state
+    yield "State", f"{run.state}: {run.facts['error']}" if "error" in run.facts else run.state
+    yield "Folder", str(run.folder)
+    yield "Commit", (run.facts.get("commit") or "")[:12] or None
+    yield "Command", run.facts.get("command")
 
 
-def _cost(run: Run, said: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    yield "Parameters", parameters(run)
-    yield "Time", seconds(run)
-    for key, value in said.items():
-        if key not in ("n_parameters", "seconds", "model", "data", "data_fingerprint", "state"):
-            yield key.replace("_", " ").replace(".", ": "), value
+def _cost(run: Run) -> Iterator[tuple[str, object]]:
+    """As the run said itself, or else as it logged last."""
+    said = run.facts
+    yield "Parameters", said.get("n_parameters")
+    yield "Items", said.get("n_items")
+    yield "Device", ", ".join(str(said[key]) for key in ("device", "precision") if key in said) or None
+    yield "Processes", said.get("processes")
+    yield "Epochs", said.get("epochs")
+    yield "Training time", seconds(run) or None
+    for key, name in RATES.items():
+        value = said.get("throughput", {}).get(key, run.metrics.get(f"throughput/{key}"))
+        if value is not None:
+            yield name, Share(value) if key == "waiting_for_data" else round(value, 2)
 
 
 def _protocols(run: Run) -> Iterator[tuple[str, object]]:
@@ -57,17 +76,22 @@ def _protocols(run: Run) -> Iterator[tuple[str, object]]:
 
 def _tables(run: Run) -> Iterator[Html]:
     """A table for each protocol: metrics down, cutoffs across."""
-    by_protocol: dict[str, dict[str, dict[int, str]]] = {}
-    rankers = ("popular/", "recent/", "random/", "position/", "ceiling/")
+    found: dict[str, dict[str, dict[int, str]]] = {}
     for name in run.metrics:
         short = name.removeprefix("test/")
-        if name.startswith("test/") and "@" in name and not short.startswith(rankers):
+        if name.startswith("test/") and "@" in name and short.partition("/")[0] not in BASELINES:
             prefix, kind, k = split_metric(short)
-            by_protocol.setdefault(prefix.removesuffix("/") or "full", {}).setdefault(kind, {})[k] = short
-    for protocol, kinds in by_protocol.items():
-        at = sorted({k for named in kinds.values() for k in named})
-        rows = [
-            [kind, *(html.estimate(*of_run(run, named[k])) if k in named else None for k in at)]
-            for kind, named in kinds.items()
-        ]
-        yield html.table(["metric", *(f"@{k}" for k in at)], rows, protocol)
+            found.setdefault(prefix, {}).setdefault(kind, {})[k] = short
+    for prefix in sorted(found, key=_order(PROTOCOLS)):
+        at = sorted({k for named in found[prefix].values() for k in named})
+        rows = []
+        for kind in sorted(found[prefix], key=_order(METRICS)):
+            named = found[prefix][kind]
+            rows.append([kind, *(html.estimate(*of_run(run, named[k])) if k in named else None for k in at)])
+        yield html.table(["", *(f"@{k}" for k in at)], rows, PROTOCOLS.get(prefix, prefix))
+
+
+def _order(known: Iterable[str]) -> Callable[[str], tuple[int, str]]:
+    """As they are known, then by name."""
+    places = {name: i for i, name in enumerate(known)}
+    return lambda name: (places.get(name, len(places)), name)

@@ -4,19 +4,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from recsys import page as html
-from recsys.experiments.report.group import Group, measured, of_baseline, of_run, split_metric
+from recsys.experiments.report.group import PROTOCOLS, Group, measured, of_baseline, of_run, split_metric
 from recsys.experiments.report.names import times
 from recsys.experiments.runs import Run
 from recsys.page import Axes, Estimate, Html, Point
 
 POPULAR = "popularity"
-PROTOCOLS = {
-    "": "full ranking",
-    "in_vocabulary/": "known clicks",
-    "exposed/": "exposed items",
-    "exposed_first_1000/": "exposed items, first 1,000 requests",
-    "given/": "given candidates",
-}
 BESIDE = ("ndcg", "recall")  # shown beside whatever the runs are ranked by
 LOSSES = ("train/loss_epoch", "train/loss", "train/loss_step")
 PRICES = (

@@ -19,6 +19,15 @@ BASELINES = {
 }
 """What a test measures beside the model, and what it is called."""
 
+PROTOCOLS = {
+    "": "full ranking",
+    "in_vocabulary/": "known clicks",
+    "exposed/": "exposed items",
+    "exposed_first_1000/": "exposed items, first 1,000 requests",
+    "given/": "given candidates",
+}
+"""What stands before a metric, and what it is measured on."""
+
 UNKNOWN = float("nan")
 
 
