@@ -93,9 +93,9 @@ class Run:
         if not (self.folder / SLICES).is_file():
             raise InputError(f"{self.folder}: no {SLICES}; run `recsys test` again.")
         members = pl.read_parquet(self.folder / SLICES)
-        if inside not in members.columns[2:]:
-            raise InputError(f"{self.folder}: no slice {inside!r}.{did_you_mean(inside, members.columns[2:])}")
-        return rows.join(members.filter(pl.col(inside)), on=KEYS, how="semi").sort(KEYS)
+        if inside not in members.columns[1:]:
+            raise InputError(f"--slice {inside}: {self.folder} has none.{did_you_mean(inside, members.columns[1:])}")
+        return rows.join(members.filter(pl.col(inside)), on="request", how="semi").sort(KEYS)
 
     @property
     def has_requests(self) -> bool:
