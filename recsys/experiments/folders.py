@@ -113,6 +113,7 @@ def _exported(folder: Path, run: Run) -> Run:
         data=data.get("name") or "",
         fingerprint=data.get("fingerprint") or "",
         metrics=run.metrics | _numbers(_json(folder / "metrics.json")),
+        facts=run.facts | ({"synthetic": True} if data.get("synthetic") else {}),
         config=run.config or {"model.network.class_path": exported.get("model"), **network},
     )
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -175,8 +176,6 @@ def test_charts_hold_what_the_runs_measured(three: list[Run]) -> None:
 
 
 def test_learning_curves_are_those_of_the_runs(three: list[Run]) -> None:
-    from dataclasses import replace
-
     curves = {"val/ndcg@10": [(10, 0.1), (20, 0.3)], "train/loss_epoch": [(10, 7.0), (20, 6.0)]}
     page = report([replace(run, read_curves=lambda: curves) for run in three], METRICS)
     learning = section(page, "Learning")
@@ -191,10 +190,14 @@ def test_only_settings_that_differ_are_shown(three: list[Run]) -> None:
 
 
 def test_names_are_as_short_as_they_can_be_told_apart_by(write: Write) -> None:
-    runs = find_runs([write("a", 0.3), write("b", 0.4, "BERT4Rec")])
-    assert list(names(runs).values()) == ["SASRec", "BERT4Rec"]
-    runs = find_runs([write("c", 0.3), write("d", 0.4)])
-    assert list(names(runs).values()) == ["c", "d"]
+    runs = find_runs([write("a", 0.3), write("b", 0.4, "BERT4Rec"), write("c", 0.5, "BERT4Rec")])
+    assert list(names(runs).values()) == ["SASRec", "b", "c"]
+    alike = [replace(runs[0], folder=Path("a") / time, name=f"a/{time}") for time in ("one", "two")]
+    assert list(names(alike).values()) == ["SASRec, one", "SASRec, two"]
+    tuned = [replace(run, config={"model.dim": 8 * i, "name": i}) for i, run in enumerate(alike)]
+    assert list(names(tuned).values()) == ["SASRec, dim 0", "SASRec, dim 8"]
+    seeds = [replace(run, config={"seed_everything": i, "model.dim": i}) for i, run in enumerate(alike)]
+    assert list(names(seeds).values()) == ["SASRec, seed 0", "SASRec, seed 1"]
 
 
 def test_equal_protocols_give_no_reason(three: list[Run]) -> None:

@@ -113,7 +113,8 @@ def p(value: float | None) -> str:
 
 def _named(group: Group, run: Run) -> Html:
     mark = "" if run.state == "finished" else run.state
-    return html.named(group.name(run), run.name, group.hues[run.folder], group.anchor(run), mark)
+    below = "" if run.name == group.name(run) else run.name
+    return html.named(group.name(run), below, group.hues[run.folder], group.anchor(run), mark)
 
 
 def _cells(row: Row) -> tuple[Html, Html]:

@@ -28,7 +28,8 @@ def cards(group: Group) -> list[Html]:
 
 def _card(group: Group, run: Run, opened: bool) -> Html:
     mark = "" if run.state == "finished" else run.state
-    summary = html.named(group.name(run), run.name, group.hues[run.folder], mark=mark)
+    below = "" if run.name == group.name(run) else run.name
+    summary = html.named(group.name(run), below, group.hues[run.folder], mark=mark)
     versions = {key: value for key, value in run.facts.get("versions", {}).items() if value is not None}
     parts = [
         *map(html.paragraph, run.warnings),
