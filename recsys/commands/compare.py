@@ -112,7 +112,7 @@ def main(args: list[str]) -> None:
         args,
         positional=True,
         lists={
-            "runs": "Folders of runs, wandb's offline ones too, or of exported checkpoints; ENTITY/PROJECT on a server.",
+            "runs": "Folders of runs, wandb's offline ones too, or of checkpoints, and ENTITY/PROJECT on a server.",
             "--metric": METRICS,
         },
     )
