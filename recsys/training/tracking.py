@@ -56,10 +56,9 @@ def begin(trainer: pl.Trainer) -> None:
             try:
                 _ = logger.experiment
             except Exception as error:  # whatever it is, it is no reason not to train
-                _say(f"wandb cannot log online: {' '.join(str(error).split())}", Path(str(logger.save_dir)))
-                logger = WandbLogger(
-                    **{**logger._wandb_init, "save_dir": logger.save_dir, "dir": None, "offline": True}
-                )
+                _say(f"wandb's server says {' '.join(str(error).split())[:200]}", Path(str(logger.save_dir)))
+                again = {"save_dir": logger.save_dir, "dir": None, "offline": True, "mode": "offline"}
+                logger = WandbLogger(**{**logger._wandb_init, **again})
         loggers.append(logger)
     trainer.loggers = loggers
 
