@@ -17,7 +17,7 @@ from recsys.wandb_server import obstacle
 PROJECT = re.compile(r"[\w.-]+/[\w.-]+")
 STATES: dict[str, State] = {"finished": "finished", "failed": "failed"}
 """Everything else, from running to crashed, has not said how it ended."""
-PATIENCE = 20.0
+PATIENCE = 15.0
 """Seconds without a further run after which a server is given up."""
 PAGE = 100
 """Runs that are asked for at a time."""
