@@ -71,11 +71,14 @@ class Run:
 
     def metric(self, name: str) -> float | None:
         """The value of a metric by its full name, or of the test by its short one."""
-        return self.metrics.get(f"test/{name}", self.metrics.get(name))
+        found = self.metrics | self.catalogue
+        return found.get(f"test/{name}", found.get(name))
 
     def protocol_of(self, metric: str) -> dict[str, Any]:
         """Under what a metric such as exposed/ndcg@10 was measured."""
         ranker_and_protocol = metric.removeprefix("test/").rpartition("/")[0].split("/")
+        if ranker_and_protocol[0] == "val":  # which is always of full ranking
+            return {**(self.protocols.get("full") or self.protocol), "split": "valid"}
         return self.protocols.get(ranker_and_protocol[-1] or "full") or self.protocols.get("full") or self.protocol
 
     def requests(self, inside: str | None = None) -> pl.DataFrame:
@@ -101,6 +104,11 @@ class Run:
     def has_requests(self) -> bool:
         """Whether its values per request can be read."""
         return any(self.folder.glob("test_requests*.parquet"))
+
+    def has_column(self, metric: str) -> bool:
+        """Whether there is a value per request of a metric."""
+        part = next(iter(sorted(self.folder.glob("test_requests*.parquet"))), None)
+        return part is not None and metric.removeprefix("test/") in pl.read_parquet_schema(part)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

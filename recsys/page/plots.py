@@ -37,7 +37,9 @@ class Point(NamedTuple):
     x: float
     y: Estimate
     hue: int | None = None
-    """None draws it hollow and in grey, with its name beside it where there is room."""
+    """None draws it hollow and in grey."""
+    named: bool = False
+    """Whether its name stands beside it, where there is room."""
 
 
 def points(axes: Axes, named: Mapping[str, Point], *, x_share: bool = False) -> Html:
@@ -65,7 +67,7 @@ def points(axes: Axes, named: Mapping[str, Point], *, x_share: bool = False) -> 
                 f'y2="{plane.height(point.y[2]):.1f}"/>'
             )
         marks.append(f'<circle class="{style}" cx="{x:.1f}" cy="{y:.1f}" r="5">{pointed}</circle>')
-        if point.hue is None and (place := _free(x, y, len(name) * CHARACTER * 0.9, boxes)):
+        if point.named and (place := _free(x, y, len(name) * CHARACTER * 0.9, boxes)):
             left, right, _, bottom = place
             boxes.append(place)
             marks.append(text((left + right) / 2, bottom - 4, name))

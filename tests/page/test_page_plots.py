@@ -29,7 +29,9 @@ def texts_of(figure):
 
 
 @given(
-    st.dictionaries(texts, st.builds(Point, finite | unknown, estimates(), st.none() | st.integers(0, 9)), max_size=9)
+    st.dictionaries(
+        texts, st.builds(Point, finite | unknown, estimates(), st.none() | st.integers(0, 9), st.booleans()), max_size=9
+    )
 )
 def test_points_of_anything_stay_in_the_plane(named):
     figure = parsed(points(AXES, named))
@@ -56,8 +58,10 @@ def test_intervals_of_anything_stay_in_the_picture(rows, apart):
         assert 0 <= float(line.get("x2")) <= WIDTH
 
 
-def test_a_point_with_a_colour_is_in_the_legend_and_a_grey_one_is_named_beside_it():
-    figure = parsed(points(AXES, {"ours": Point(0.2, (0.3, 0.2, 0.4), 0), "popularity": Point(0.1, (0.1, 0.1, 0.1))}))
+def test_only_what_shall_be_named_is_named_beside_its_point():
+    figure = parsed(
+        points(AXES, {"ours": Point(0.2, (0.3, 0.2, 0.4), 0), "popularity": Point(0.1, (0.1, 0.1, 0.1), named=True)})
+    )
     legend = [item.find("span").tail for item in figure.findall("figcaption/ul/li")]
     assert legend == []  # one alone needs none
     assert "popularity" in texts_of(figure)
@@ -66,7 +70,10 @@ def test_a_point_with_a_colour_is_in_the_legend_and_a_grey_one_is_named_beside_i
 
 
 def test_names_of_points_that_coincide_do_not_cover_each_other():
-    alike = {name: Point(0.5, (0.1, 0.1, 0.1)) for name in ("popularity", "recent", "chance", "position", "ceiling")}
+    alike = {
+        name: Point(0.5, (0.1, 0.1, 0.1), named=True)
+        for name in ("popularity", "recent", "chance", "position", "ceiling")
+    }
     figure = parsed(points(AXES, alike))
     boxes = [
         (float(text.get("x")), len(text.text) * 7 / 2, float(text.get("y")))

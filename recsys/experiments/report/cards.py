@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from recsys import page as html
+from recsys.experiments.compare import Row
+from recsys.experiments.comparison import BASELINES
 from recsys.experiments.report.board import seconds
-from recsys.experiments.report.group import BASELINES, PROTOCOLS, Group, of_run, split_metric
+from recsys.experiments.report.ranking import PROTOCOLS, Ranking, of_run, split_metric
 from recsys.experiments.runs import Run
 from recsys.metrics import METRICS
 from recsys.page import Html, Share
@@ -20,16 +22,16 @@ RATES = {
 OPENED = 4  # cards of so few runs are open from the start
 
 
-def cards(group: Group) -> list[Html]:
+def cards(ranking: Ranking) -> list[Html]:
     """One after another, best first."""
-    opened = len(group.runs) <= OPENED
-    return [_card(group, run, opened) for run in group.runs]
+    opened = len(ranking.runs) <= OPENED
+    return [_card(ranking, row, run, opened) for row in ranking.best for run in row.runs]
 
 
-def _card(group: Group, run: Run, opened: bool) -> Html:
-    mark = "" if run.state == "finished" else run.state
-    below = "" if run.name == group.name(run) else run.name
-    summary = html.named(group.name(run), below, group.hues[run.folder], mark=mark)
+def _card(ranking: Ranking, row: Row, run: Run, opened: bool) -> Html:
+    name = ranking.name(row) + (f", seed {run.seed}" if len(row.runs) > 1 else "")
+    below = "" if run.name == name else run.name
+    summary = html.named(name, below, ranking.hue(row), mark="" if run.state == "finished" else run.state)
     versions = {key: value for key, value in run.facts.get("versions", {}).items() if value is not None}
     parts = [
         *map(html.paragraph, run.warnings),
@@ -42,7 +44,7 @@ def _card(group: Group, run: Run, opened: bool) -> Html:
         parts.append(html.details("Configuration", html.verbatim("\n".join(lines))))
     if versions:
         parts.append(html.details("Versions", html.facts(versions.items())))
-    return html.card(group.anchor(run), summary, *parts, opened=opened)
+    return html.card(ranking.anchor(run), summary, *parts, opened=opened)
 
 
 def _identity(run: Run) -> Iterator[tuple[str, object]]:

@@ -1,11 +1,12 @@
-"""The figures of a group: how runs learned, and how good they are at each cutoff, for whom, and at what price."""
+"""The figures of a ranking: how runs learned, and how good they are at each cutoff, for whom, and at what price."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from recsys import page as html
-from recsys.experiments.report.group import PROTOCOLS, Group, measured, of_baseline, of_run, split_metric
 from recsys.experiments.report.names import times
+from recsys.experiments.report.ranking import PROTOCOLS, Ranking, curve, estimate, of_run, over, split_metric
 from recsys.experiments.runs import Run
 from recsys.page import Axes, Estimate, Html, Point
 
@@ -16,99 +17,95 @@ PRICES = (
     ("coverage", "share of the catalogue in any list", True),
     ("popularity", "training clicks of a listed item", False),
 )
+SEEDS = "Of several seeds: the mean, from the lowest to the highest."
 
 
-def learning(group: Group) -> list[Html]:
+def learning(ranking: Ranking) -> list[Html]:
     """Validation and loss by step, where the runs have logged them."""
-    logged = {key for run in group.drawn for key in run.curves}
-    validated = [key for key in (f"val/{group.metric}", *sorted(logged)) if key in logged and key.startswith("val/")]
+    logged = sorted({key for row in ranking.drawn for run in row.runs for key in run.curves})
+    validation = [key for key in (f"val/{ranking.metric}", *logged) if key in logged and key.startswith("val/")]
     losses = [key for key in LOSSES if key in logged]
     figures = []
-    for key, title in [
-        *((key, "Validation") for key in validated[:1]),
-        *((key, "Training loss") for key in losses[:1]),
-    ]:
-        series = {group.name(run): run.curves.get(key, []) for run in group.drawn}
-        figures.append(html.curves(Axes(title, "training step", key), series, group.series()))
+    for title, keys in {"Validation": validation, "Training loss": losses}.items():
+        for key in keys[:1]:
+            series = {ranking.name(row): curve(row, key) for row in ranking.drawn}
+            figures.append(html.curves(Axes(title, "training step", key), series, ranking.series()))
     return figures
 
 
-def cutoffs(group: Group) -> list[Html]:
+def cutoffs(ranking: Ranking) -> list[Html]:
     """Metrics by the length of the list, those that the runs are ranked by and those of `BESIDE`."""
-    return [figure for metric in group.rows for kind in _kinds(metric) for figure in _by_cutoff(group, metric, kind)]
+    kinds = {
+        (prefix, kind): None
+        for prefix, first, _ in map(split_metric, ranking.rows)
+        for kind in list(dict.fromkeys([first, *BESIDE]))[:2]
+    }
+    return [figure for prefix, kind in kinds for figure in _by_cutoff(ranking, prefix, kind)]
 
 
-def prices(group: Group) -> list[Html]:
-    """Accuracy against what the lists are beside accurate."""
-    _, _, k = split_metric(group.metric)
-    metric = next((name for name in group.rows if "/" not in name), None)  # lists of full ranking are what is measured
-    figures = []
+def prices(ranking: Ranking) -> list[Html]:
+    """Accuracy against what the lists of full ranking are beside accurate."""
+    metric = next((name for name in ranking.rows if "/" not in name), "")
+    figures, first = [], ranking.best[0].run
     for kind, meaning, share in PRICES if metric else ():
+        measured = f"{kind}@{split_metric(metric)[2]}"
         found: dict[str, Point] = {}
-        for run in group.runs:
-            if (x := _of_lists(run, f"{kind}@{k}")) is not None:
-                found[group.name(run)] = Point(x, of_run(run, metric or ""), group.hues[run.folder])
-        for ranker, called in (("popular", POPULAR), ("recent", "recent popularity")):
-            x = _of_lists(group.runs[0], f"{ranker}/{kind}@{k}")
-            if x is not None and found:
-                found[called] = Point(x, of_run(group.runs[0], of_baseline(metric or "", ranker)))
+        for row in ranking.best:
+            x, _, _ = over(row, partial(of_run, metric=measured))
+            if x == x:
+                found[ranking.name(row)] = Point(x, over(row, partial(of_run, metric=metric)), ranking.hue(row))
+        for ranker, called in (("popular", POPULAR), ("recent", "recent popularity")) if found else ():
+            x, _, _ = of_run(first, f"{ranker}/{measured}")
+            found[called] = Point(x, of_run(first, f"{ranker}/{metric}"), named=True)
         if found:
-            axes = Axes(f"{metric} against {kind}", f"{kind}@{k}: {meaning}", metric or "")
+            axes = Axes(f"{metric} against {kind}", f"{measured}: {meaning}", metric, _note(ranking))
             figures.append(html.points(axes, found, x_share=share))
     return figures
 
 
-def slices(group: Group) -> list[Html]:
+def slices(ranking: Ranking) -> list[Html]:
     """The metrics within parts of the requests."""
-    names = list(dict.fromkeys(name for run in group.drawn for name in run.slices))
+    parts = {name: part for row in reversed(ranking.drawn) for name, part in row.run.slices.items()}
     figures = []
-    for metric in group.rows if names else ():
-        rows = {
-            "all requests": _within(group, metric, lambda run: {"metrics": run.metrics, "intervals": run.intervals})
-        }
-        for name in names:
-            requests = next(run.slices[name]["requests"] for run in group.drawn if name in run.slices)
-            label = f"{name} ({times(requests, 'request')})"
-            rows[label] = _within(group, metric, lambda run, name=name: run.slices.get(name, {}))  # type: ignore[misc]
-        figures.append(html.intervals(Axes(f"By slice, {metric}", metric, ""), rows, group.series(POPULAR)))
+    for metric in ranking.rows if parts else ():
+        rows = {"all requests": _within(ranking, metric, _whole)}
+        for name, part in parts.items():
+            label = f"{name} ({times(part.get('requests', 0), 'request')})"
+            rows[label] = _within(ranking, metric, partial(_slice, name=name))
+        axes = Axes(f"By slice, {metric}", metric, "", _note(ranking))
+        figures.append(html.intervals(axes, rows, ranking.series(POPULAR)))
     return figures
 
 
-def whole(run: Run) -> dict[str, Any]:
-    """All test requests, as a slice has its part."""
+def _whole(run: Run) -> dict[str, Any]:
     return {"metrics": run.metrics, "intervals": run.intervals}
 
 
-def _within(group: Group, metric: str, part: Callable[[Run], dict[str, Any]]) -> dict[str, Estimate]:
-    """By name the runs' values, and those of what is popular, of a part of the requests."""
-    found = {group.name(run): measured(part(run), f"test/{metric}") for run in group.drawn}
-    return found | {POPULAR: measured(part(group.runs[0]), f"test/{of_baseline(metric, 'popular')}")}
+def _slice(run: Run, name: str) -> dict[str, Any]:
+    return run.slices.get(name, {})
 
 
-def _kinds(metric: str) -> list[str]:
-    return list(dict.fromkeys([split_metric(metric)[1], *BESIDE]))[:2]
+def _within(ranking: Ranking, metric: str, part: Callable[[Run], dict[str, Any]]) -> dict[str, Estimate]:
+    """By name the values of the rows, and that of what is popular, of a part of the requests."""
+    found = {ranking.name(row): over(row, lambda run: estimate(part(run), metric)) for row in ranking.drawn}
+    return found | {POPULAR: estimate(part(ranking.best[0].run), f"popular/{metric}")}
 
 
-def _by_cutoff(group: Group, metric: str, kind: str) -> Iterator[Html]:
-    prefix, _, _ = split_metric(metric)
-    at = sorted(
-        {
-            int(name.rpartition("@")[2])
-            for run in group.drawn
-            for name in run.metrics
-            if name.startswith(f"test/{prefix}{kind}@")
-        }
-    )
+def _by_cutoff(ranking: Ranking, prefix: str, kind: str) -> Iterator[Html]:
+    start = f"test/{prefix}{kind}@"
+    measured = {name for row in ranking.drawn for name in row.run.metrics if name.startswith(start)}
+    at = sorted(int(name.removeprefix(start)) for name in measured)
     if len(at) < 2:
         return
     named = [f"{prefix}{kind}@{k}" for k in at]
-    found = {group.name(run): [of_run(run, name) for name in named] for run in group.drawn}
-    popular = [of_run(group.runs[0], of_baseline(name, "popular"))[0] for name in named]
+    found = {ranking.name(row): [over(row, partial(of_run, metric=m)) for m in named] for row in ranking.drawn}
+    popular = [of_run(ranking.best[0].run, f"popular/{name}")[0] for name in named]
     series = {name: [mean for mean, _, _ in values] for name, values in found.items()} | {POPULAR: popular}
     bands = {name: [(low, high) for _, low, high in values] for name, values in found.items()}
-    axes = Axes(f"{kind}@k, {PROTOCOLS.get(prefix, prefix)}", "k, length of the list", f"{prefix}{kind}@k")
-    yield html.lines(axes, at, series, hues=group.series(POPULAR), bands=bands)
+    title = f"{kind}@k, {PROTOCOLS.get(prefix, prefix)}"
+    axes = Axes(title, "k, length of the list", f"{prefix}{kind}@k", _note(ranking))
+    yield html.lines(axes, at, series, hues=ranking.series(POPULAR), bands=bands)
 
 
-def _of_lists(run: Run, name: str) -> float | None:
-    return run.catalogue.get(f"test/{name}", run.metrics.get(f"test/{name}"))
+def _note(ranking: Ranking) -> str:
+    return SEEDS if any(len(row.runs) > 1 for row in ranking.drawn) else ""
