@@ -30,6 +30,8 @@ class Group:
     """For each row of the first metric, in its order, the values of the configuration keys that are not alike."""
     why: tuple[str, ...]
     """What sets it apart from the first group; nothing for that."""
+    inside: str | None = None
+    """The slice that the numbers are of."""
 
     @property
     def ranked(self) -> list[Row]:
@@ -47,10 +49,11 @@ class Group:
         return {name: next(other for other in rows if other.run.folder == folder) for name, rows in self.rows.items()}
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """What the rankers beside the models reach, by their name and metric."""
-        found: dict[str, dict[str, float]] = {}
+        """What the rankers beside the models reach, by their name and metric, as far as it was measured."""
+        run, found = self.ranked[0].run, dict[str, dict[str, float]]()
+        measured = run.metrics if self.inside is None else run.slices.get(self.inside, {}).get("metrics", {})
         for ranker, called in BASELINES.items():
-            values = {name: self.ranked[0].run.metrics.get(f"test/{ranker}/{name}") for name in self.rows}
+            values = {name: measured.get(f"test/{ranker}/{name}") for name in self.rows}
             if any(value is not None for value in values.values()):
                 found[called] = {name: value for name, value in values.items() if value is not None}
         return found
@@ -92,7 +95,7 @@ def comparison(
         ranked = rows[chosen[0]]
         first = groups[0].ranked[0].run if groups else None
         why = () if first is None else tuple(reasons(ranked[0].run, first, chosen))
-        groups.append(Group(rows, differing([row.runs for row in ranked]), why))
+        groups.append(Group(rows, differing([row.runs for row in ranked]), why, inside))
     warnings = tuple(dict.fromkeys(sentence for run in runs for sentence in run.warnings))
     return Comparison(tuple(chosen), groups, left, warnings, inside)
 

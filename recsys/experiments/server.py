@@ -53,7 +53,9 @@ def read_project(path: str, patience: float = PATIENCE) -> list[Run]:
         if time.monotonic() - reader.latest > patience:
             raise InputError(f"{path}: wandb's server has not answered for {patience:.0f} s; try again later.")
     if reader.error is not None:
-        raise InputError(f"{path}: wandb's server says: {' '.join(str(reader.error).split())}.") from reader.error
+        raise InputError(
+            f"{path}: wandb's server says: {' '.join(str(reader.error).split()).rstrip('.')}."
+        ) from reader.error
     if not reader.found:
         raise InputError(f"{path}: a project without runs.")
     parts: dict[str, list[Logged]] = {}
