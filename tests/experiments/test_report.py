@@ -277,7 +277,7 @@ def test_runs_without_values_per_request_are_ranked_without_pairs(write: Write) 
     for folder in folders:
         (folder / "test_requests.parquet").unlink()
     page = page_of(find_runs(folders), METRICS[:1])
-    assert "not told apart" in section(page, "Differences")
+    assert "not tested" in section(page, "Differences")
     assert "BERT4Rec is best of 2 settings by ndcg@10" in page
 
 

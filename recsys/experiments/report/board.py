@@ -97,7 +97,8 @@ def _tested(ranking: Ranking, metric: str, row: Row) -> Iterator[object]:
     yield html.number(p_text(row.p))
     yield html.number(p_text(row.wilcoxon_p))
     told = row.p < LEVEL if row.p is not None else low > 0 or high < 0
-    yield ("better" if better(metric, mean) else "worse") if told else "not told apart"
+    apart = "better" if better(metric, mean) else "worse"
+    yield apart if told else "not told apart" if row.p is not None or low == low else "not tested"
 
 
 def numbers(ranking: Ranking) -> dict[str, object]:
