@@ -28,8 +28,11 @@ def report(
     found = experiments.read_runs(runs)
     step(f"comparing {len(found):,} runs")
     text = experiments.report(experiments.comparison(found, metric, baseline))
-    with atomic_file(output) as file:
-        file.write_text(text, "utf-8")
+    try:
+        with atomic_file(output) as file:
+            file.write_text(text, "utf-8")
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot be written ({error.strerror or error}).") from error
     print(f"Wrote {output} ({len(text) / 1e6:.1f} MB): open it in any browser.")
 
 

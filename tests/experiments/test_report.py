@@ -205,12 +205,22 @@ def test_charts_hold_what_the_runs_measured(three: list[Run]) -> None:
     assert "popularity" in coverage
 
 
+def test_what_was_not_measured_has_no_figure(three: list[Run]) -> None:
+    page = page_of([replace(run, metrics={**run.metrics, "val/ndcg@10": 0.2}) for run in three], ["val/ndcg@10"])
+    assert "not tested" in page
+    for heading in ("By cutoff", "Beyond accuracy", "For whom"):
+        assert f"<h2>{heading}</h2>" not in page
+
+
 def test_learning_curves_are_those_of_the_runs(three: list[Run]) -> None:
     curves = {"val/ndcg@10": [(10, 0.1), (20, 0.3)], "train/loss_epoch": [(10, 7.0), (20, 6.0)]}
     page = page_of([replace(run, read_curves=lambda: curves) for run in three])
     learning = section(page, "Learning")
     assert learning.count("<polyline") == 6
     assert "from 7 to 6." in learning
+    assert "<h3>Validation</h3>" in page_of(
+        [replace(run, read_curves=lambda: curves) for run in three], ["exposed/ndcg@10"]
+    )
     assert "<h2>Learning</h2>" not in page_of(three)  # nothing was logged
 
 
@@ -261,6 +271,7 @@ def test_the_command_writes_one_file(three: list[Run], tmp_path: Path, capsys: p
         (["--metric", "ndgc@10"], "Did you mean 'ndcg@10'?"),
         (["--baseline", "GRU4Rec"], "--baseline GRU4Rec: none of a/20260101-000000, b/"),
         (["--output", "."], "--output .: is a folder"),
+        (["--output", "a/20260101-000000/test.json/page.html"], "page.html: cannot be written ("),
     ],
 )
 def test_bad_input_is_one_sentence(

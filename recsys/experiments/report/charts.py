@@ -23,7 +23,8 @@ SEEDS = "Of several seeds: the mean, from the lowest to the highest."
 def learning(ranking: Ranking) -> list[Html]:
     """Validation and loss by step, where the runs have logged them."""
     logged = sorted({key for row in ranking.drawn for run in row.runs for key in run.curves})
-    validation = [key for key in (f"val/{ranking.metric}", *logged) if key in logged and key.startswith("val/")]
+    wanted = (f"val/{ranking.metric.removeprefix('val/')}", "val/ndcg@10", *logged)
+    validation = [key for key in wanted if key in logged and key.startswith("val/")]
     losses = [key for key in LOSSES if key in logged]
     figures = []
     for title, keys in {"Validation": validation, "Training loss": losses}.items():
@@ -67,7 +68,9 @@ def slices(ranking: Ranking) -> list[Html]:
     """The metrics within parts of the requests."""
     parts = {name: part for row in reversed(ranking.drawn) for name, part in row.run.slices.items()}
     figures = []
-    for metric in ranking.rows if parts else ():
+    for metric in ranking.rows:
+        if all(estimate(part, metric)[0] != estimate(part, metric)[0] for part in parts.values()):
+            continue
         rows = {"all requests": _within(ranking, metric, _whole)}
         for name, part in parts.items():
             label = f"{name} ({times(part.get('requests', 0), 'request')})"
