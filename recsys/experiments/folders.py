@@ -16,6 +16,8 @@ from recsys.experiments.runs import Run, State, flat
 RESULT, FACTS, CHECKPOINT = "test.json", "run.json", "checkpoint"
 CONFIGS = ("config.yaml", "config.test.yaml")
 """The configuration of the fit; of the test, where the run fits nothing."""
+RESOLVED = ("name", "runs", "model", "data", "trainer")
+"""What a resolved configuration has, and hardly any other `config.yaml` that lies about."""
 EXPORTED = {"manifest.json", "config.json", "metrics.json"}
 """Among the files of a checkpoint folder."""
 
@@ -133,11 +135,11 @@ def _state(folder: Path) -> State:
 
 
 def _ours(folder: Path) -> bool:
-    """Whether it is the folder of a run of ours, by its result or by the parts of its configuration."""
+    """Whether it is the folder of a run of ours, by its result or by its resolved configuration."""
     if (folder / RESULT).is_file():
         return True
     texts = ["\n" + file.read_text("utf-8", "replace") for name in CONFIGS if (file := folder / name).is_file()]
-    return any(all(f"\n{part}:" in text for part in ("model", "data", "trainer")) for text in texts)
+    return any(all(f"\n{part}:" in text for part in RESOLVED) for text in texts)
 
 
 def _config(folder: Path) -> dict[str, Any]:

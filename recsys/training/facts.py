@@ -65,6 +65,20 @@ def protocol_hash(protocols: Mapping[Any, Any]) -> str:
     return hashlib.sha256(json.dumps(protocols, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def upload(run: Any, folder: Path, said: dict[str, Any]) -> None:
+    """Give wandb a checkpoint folder; where it does not take it, that is said, and nothing else happens."""
+    import wandb
+
+    name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in f"{run.name}-{CHECKPOINT}")
+    try:
+        artifact = wandb.Artifact(name, type="model", metadata=said)
+        artifact.add_dir(str(folder))
+        run.log_artifact(artifact)
+    except Exception as error:  # the server is asked before anything is sent, and may have gone
+        why = " ".join(str(error).split())[:200]
+        print(f"{folder}: not logged as an artifact, wandb's server says {why}", file=sys.stderr)
+
+
 class RunFacts(Callback):
     """Writes `run.json` when a fit begins and ends, and gives wandb what it does not get from Lightning."""
 
@@ -89,12 +103,7 @@ class RunFacts(Callback):
         folder = Path(trainer.default_root_dir) / CHECKPOINT
         for run in _wandb_runs(trainer) if folder.is_dir() else ():
             if not run.offline:
-                import wandb
-
-                name = "".join(c if c.isalnum() or c in "-_." else "-" for c in f"{run.name}-{CHECKPOINT}")
-                artifact = wandb.Artifact(name, type="model", metadata=self.said)
-                artifact.add_dir(str(folder))
-                run.log_artifact(artifact)
+                upload(run, folder, self.said)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """A fit that is interrupted can be taken up again, one that failed has failed."""

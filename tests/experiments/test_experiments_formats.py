@@ -17,7 +17,7 @@ from recsys.experiments import find_runs
 from recsys.experiments.wandb_log import CHUNK, CRC_OF_TYPE, HEADER, WHOLE
 
 Write = Callable[..., Path]
-COMMON = {"trainer": {"max_epochs": 1}, "data": {"path": "d"}}
+COMMON = {"runs": "runs", "trainer": {"max_epochs": 1}, "data": {"path": "d"}}
 
 
 @pytest.fixture
@@ -159,6 +159,14 @@ def test_an_exported_checkpoint_is_a_run(tmp_path: Path, capsys: pytest.CaptureF
     text = shown(capsys, str(tmp_path), "--format", "md")
     assert "| b | SASRec | 0.5000 | +0.2500 |" in text
     assert "dim 16" in text
+
+
+def test_a_configuration_that_lies_above_is_no_run(
+    several: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_text("model: {}\ndata: {}\ntrainer: {}\n")
+    assert "large-0/20260101-000000" in shown(capsys, str(several))
+    assert "large-0/20260101-000000" in shown(capsys, str(tmp_path))
 
 
 def write_log(file: Path, number: int, steps: int) -> None:

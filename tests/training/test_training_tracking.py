@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,7 +14,9 @@ import pytest
 import wandb
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import WandbLogger
+from wandb_fake import serving
 
+from recsys import checkpoints
 from recsys.experiments import find_runs
 from recsys.experiments.wandb_log import Log, read_log
 from recsys.training.facts import protocol_hash
@@ -27,6 +29,19 @@ def tested(zoo, sasrec: Path) -> Path:
     assert zoo("test", "sasrec", "--tags", "a", "b", "--group", "seeds") == 0
     wandb.teardown()  # which writes the logs out
     return sasrec
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Have wandb log to that address."""
+
+    def use(url: str) -> None:
+        wandb.teardown()  # it remembers the server that it was begun with
+        monkeypatch.setenv("WANDB_BASE_URL", url)
+        monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+
+    yield use
+    wandb.teardown()
 
 
 def logs(run: Path) -> list[Log]:
@@ -121,21 +136,47 @@ def test_online_without_a_server_logs_offline_and_says_so(zoo) -> None:
     assert log.exit_code == 0
 
 
-def test_a_server_that_is_none_of_wandbs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys) -> None:
+def test_a_server_gets_the_run_and_its_checkpoint(zoo, account: Callable[[str], None]) -> None:
+    with serving([]) as (url, asked):
+        account(url)
+        assert zoo("fit", "uploaded", "--wandb", "online", "--project", "p", "--entity", "e") == 0
+        wandb.teardown()
+    assert {"UpsertBucket", "CreateArtifact", "CommitArtifact"} <= {*asked}
+    assert {f"/upload/{name}" for name in (*checkpoints.FILES, "manifest.json")} <= {*asked}
+    assert any(path.endswith("/file_stream") for path in asked)
+    (run,) = find_runs(zoo.folders("uploaded"))
+    assert (run.state, run.tested) == ("finished", False)
+
+
+def test_a_server_that_goes_away_does_not_keep_a_run(
+    zoo, account: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_FINISH_TIMEOUT", "2")
+    with serving([], until="UpsertBucket") as (url, asked):
+        account(url)
+        assert zoo("fit", "dropped", "--wandb", "online", "--project", "p", "--entity", "e") == 0
+        wandb.teardown()
+    assert "CommitArtifact" not in asked
+    assert "not logged as an artifact" in capsys.readouterr().err
+    (run,) = find_runs(zoo.folders("dropped"))
+    assert run.state == "finished"
+    assert run.curves["val/ndcg@10"]
+
+
+def test_a_server_that_is_none_of_wandbs(
+    account: Callable[[str], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     class Other(BaseHTTPRequestHandler):
         def log_message(self, *args: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Other)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
-    wandb.teardown()  # it remembers the server that it was begun with
+    account(f"http://127.0.0.1:{server.server_port}")
     trainer = Trainer(logger=WandbLogger(project="p", mode="online", save_dir=tmp_path), accelerator="cpu")
     begin(trainer)
     assert trainer.logger.experiment.offline
     assert "logging offline" in capsys.readouterr().err
     wandb.finish()
-    wandb.teardown()
     server.shutdown()
     server.server_close()
