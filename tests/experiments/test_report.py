@@ -243,6 +243,14 @@ def test_names_are_as_short_as_they_can_be_told_apart_by(write: Write) -> None:
     assert called(alike) == ["one", "two"]
 
 
+def test_synthetic_data_is_said_to_be_so(write: Write) -> None:
+    folder = write("a", 0.3)
+    assert "Synthetic data" not in page_of(find_runs([folder]))
+    (folder / "checkpoint").mkdir()
+    (folder / "checkpoint" / "config.json").write_text(json.dumps({"model": "SASRec", "data": {"synthetic": True}}))
+    assert "Nothing measured on tiny is about real users." in page_of(find_runs([folder]))
+
+
 def test_nothing_that_a_run_says_of_itself_becomes_markup(write: Write) -> None:
     runs = find_runs([write("a", 0.3, HOSTILE, data=HOSTILE), write("b", 0.2, slices={HOSTILE: {"requests": 1}})])
     page = page_of(runs)
