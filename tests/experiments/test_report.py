@@ -64,7 +64,7 @@ def write(tmp_path: Path) -> Write:
             "slices": {"newcomers": part},
         }
         (folder / "test.json").write_text(json.dumps(result | changed))
-        settings = f"name: {name}\nmodel:\n  {'long_' * 20}: 1\n  dim: {round(100 * mean)}\ndata: {{}}\ntrainer: {{}}\n"
+        settings = f"name: {name}\nmodel:\n  {'long_' * 20}: 1\n  dim: {round(100 * mean)}\nruns: runs\ndata: {{}}\ntrainer: {{}}\n"
         (folder / "config.yaml").write_text(settings)
         return folder
 
