@@ -18,7 +18,7 @@ from recsys.data.batches import assemble, request_rows, training_rows
 from recsys.data.dataset import Events, Requests, Searches
 from recsys.data.histories import histories
 from recsys.data.ragged import Ragged, offsets_of
-from recsys.models import HSTU, BERT4Rec, SASRec, SearchBERT4Rec, SearchSASRec, eSASRec
+from recsys.models import HSTU, BERT4Rec, SASRec, SearchBERT4Rec, SearchSASRec, SESRec, UniSAR, eSASRec
 from recsys.models.text import gram_matrix
 
 USERS, ITEMS, END = 2, 6, 12
@@ -39,7 +39,7 @@ class Crossing(SearchSASRec):
         super().__init__(fusion="cross", **settings)
 
 
-SEARCHING = (SearchSASRec, Interleaved, Crossing, SearchBERT4Rec)
+SEARCHING = (SearchSASRec, Interleaved, Crossing, SearchBERT4Rec, SESRec, UniSAR)
 MORE = {
     SASRec: {"inner_dim": 16},
     BERT4Rec: {"inner_dim": 16},
