@@ -91,6 +91,7 @@ class TargetAttention(SearchReader, SASRec):
     ) -> None:
         """Make what reads a past, and the two heads."""
         self.hyperparameters |= {"max_searches": max_searches, "negatives": negatives}
+        self.hyperparameters |= {"agreement": agreement, "temperature": temperature}
         self.max_searches, self.negatives, self.agreement = max_searches, negatives, agreement
         self.no_search = nn.Parameter(torch.empty(dim))
         self.search_place, self.search_age = nn.Embedding(max_searches, dim), nn.Embedding(AGES, dim)

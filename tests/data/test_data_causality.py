@@ -186,7 +186,10 @@ def training(world, request, margin=0):
 
 @torch.no_grad()
 def vector(network, batch, point=0):
-    return network.encode(batch)[point]
+    """What a point is told: its vector, and the ratings of all items where the model has ratings of its own."""
+    ratings = network.candidate_scores(batch, torch.arange(1, ITEMS + 1).expand(len(batch), ITEMS))
+    vectors = network.encode(batch)
+    return (vectors if ratings is None else torch.cat([vectors, ratings], 1))[point]
 
 
 def differ(network, before, after, point=0):
