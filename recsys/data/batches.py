@@ -161,7 +161,7 @@ def _search_clicks(source: Searches, search: np.ndarray) -> dict[str, np.ndarray
     if source.clicked is None:
         return {}
     clicked = source.clicked.take(search).known()
-    return {"clicked_search": clicked.group, "clicked_item": clicked.values}
+    return {"search_click": clicked.group, "search_click_item": clicked.values}
 
 
 def _next_items(histories: Histories, user: np.ndarray, end: np.ndarray, n_rows: int) -> np.ndarray:

@@ -124,7 +124,7 @@ class TargetAttention(SearchReader, SASRec):
     def training_loss(self, batch: Batch, loss: Loss) -> Tensor:
         """All losses together; one look-up serves them all."""
         token = self.tokens(batch)
-        search, item = batch.clicked_search, batch.clicked_item
+        search, item = batch.search_click, batch.search_click_item
         if search is None or item is None:
             search = item = token.new_zeros(0, dtype=torch.int64)
         negative, fresh = self._negatives(batch)
