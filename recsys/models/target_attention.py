@@ -180,9 +180,9 @@ class TargetAttention(SearchReader, SASRec):
         return rating[..., 0]
 
     def _negatives(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """For each target, items clicked elsewhere in the batch `[targets, negatives]`, each as often as it is clicked.
+        """For each target, `[targets, negatives]` items clicked elsewhere in the batch, each as often as it is clicked.
 
-        And whether each is one at all: neither another target of the point nor in its history.
+        And whether each is a negative at all: neither another target of the point nor in its history.
         """
         target, point = batch.target_item, batch.target_point
         drawn = target[torch.randint(max(1, len(target)), (len(target), self.negatives), device=target.device)]
