@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recsys.errors import InputError
 from recsys.models.base import Loss
 from recsys.models.batch import Batch, point_rows
 from recsys.models.content import tied
@@ -90,6 +91,11 @@ class TargetAttention(SearchReader, SASRec):
         self, dim: int, dropout: float, max_searches: int, negatives: int, agreement: float, temperature: float
     ) -> None:
         """Make what reads a past, and the two heads."""
+        for name, number in {"max_searches": max_searches, "negatives": negatives}.items():
+            if number < 1:
+                raise InputError(f"--model.network.init_args.{name} {number}: must be at least 1.")
+        if temperature <= 0:
+            raise InputError(f"--model.network.init_args.temperature {temperature}: must be above 0.")
         self.hyperparameters |= {"max_searches": max_searches, "negatives": negatives}
         self.hyperparameters |= {"agreement": agreement, "temperature": temperature}
         self.max_searches, self.negatives, self.agreement = max_searches, negatives, agreement
@@ -140,7 +146,7 @@ class TargetAttention(SearchReader, SASRec):
         total = loss(self._answers(reading)[batch.target_point], table, batch.target_item)
         rating = self._ratings(reading.take(batch.target_point), theirs)
         counted = F.pad(fresh, (1, 0), value=True)
-        wanted = torch.zeros_like(rating).index_fill(1, rating.new_zeros(1, dtype=torch.int64), 1.0)
+        wanted = F.pad(torch.zeros_like(rating[:, 1:]), (1, 0), value=1.0)
         rating = F.binary_cross_entropy_with_logits(rating, wanted, counted.to(rating), reduction="sum")
         total = total + rating / counted.sum().clamp(min=1)
         known = self.agreeing(token), search, item, clicks, drawn, others

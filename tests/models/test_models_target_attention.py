@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from recsys.errors import InputError
 from recsys.losses import Softmax
 from recsys.models import SESRec, UniSAR
 from recsys.models.sesrec import sorted_by
@@ -107,6 +108,14 @@ def test_a_negative_is_neither_another_target_nor_in_the_history(network, batch_
         for i in range(4):
             found[i] |= set(drawn[i][fresh[i]].tolist())
     assert found == {0: {10}, 1: {10}, 2: {8, 9}, 3: {8, 9}}
+
+
+@pytest.mark.parametrize("wrong", [{"max_searches": 0}, {"negatives": 0}, {"temperature": 0.0}])
+def test_a_number_that_cannot_be_is_named(wrong):
+    (name,) = wrong
+    for kind in KINDS:
+        with pytest.raises(InputError, match=rf"--model\.network\.init_args\.{name} 0.*: must be"):
+            kind(**SHAPE, **wrong)
 
 
 def test_agreement_by_hand():
