@@ -97,6 +97,14 @@ def test_another_loss_is_put_on_the_vectors_and_the_rest_stays(network, batch_of
     assert rest > 0.5  # a cross-entropy of ratings among the rest
 
 
+def test_what_is_trained_is_what_is_asked(network, batch_of):
+    """Torch has other kernels where no gradient is wanted."""
+    batch = batch_of(ROWS, SEARCHES)
+    trained_ = network.encode(batch)
+    with torch.inference_mode():
+        same(network.encode(batch), trained_.detach())
+
+
 def test_a_negative_is_neither_another_target_nor_in_the_history(network, batch_of):
     batch = batch_of([[3, 5], [7]], points=[(0, 1), (1, 0)])
     batch = replace(batch, target_point=torch.tensor([0, 0, 1, 1]), target_item=torch.tensor([8, 9, 3, 10]))
