@@ -202,7 +202,7 @@ def epochs_of(name: str, path: Path, batch_size: int) -> Iterator[int]:
 
 
 def show_cost(rows: list[dict]) -> None:
-    table = Table(title="CPU seconds of an epoch, one thread, models in turn step by step", box=None)
+    table = Table(title="CPU seconds of an epoch, one thread", box=None)
     for name in ("batch size", "model", "CPU seconds", "times SASRec"):
         table.add_column(name, justify="right")
     for row in rows:
