@@ -59,8 +59,8 @@ MODELS = {
         **END_TO_END,
     },
     "searchbert4rec": {"model.network.init_args.layers": "1", "model.network.init_args.initializer_range": "0.125"},
-    "sesrec": {"model.learning_rate": "0.001"},
-    "unisar": {"model.learning_rate": "0.001"},
+    "sesrec": {"model.learning_rate": "0.001", "model.network.init_args.dropout": "0.3"},
+    "unisar": {"model.learning_rate": "0.001", "model.network.init_args.dropout": "0.3"},
     "longer": {},
 }
 CONFIG = {**dict.fromkeys(["pending", "cross", "interleave"], "searchsasrec"), "longer": "sasrec"}
