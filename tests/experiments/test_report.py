@@ -64,7 +64,8 @@ def write(tmp_path: Path) -> Write:
             "slices": {"newcomers": part},
         }
         (folder / "test.json").write_text(json.dumps(result | changed))
-        settings = f"name: {name}\nmodel:\n  {'long_' * 20}: 1\n  dim: {round(100 * mean)}\nruns: runs\ndata: {{}}\ntrainer: {{}}\n"
+        model = f"model:\n  {'long_' * 20}: 1\n  dim: {round(100 * mean)}\n"
+        settings = f"name: {name}\nruns: runs\n{model}data: {{}}\ntrainer: {{}}\n"
         (folder / "config.yaml").write_text(settings)
         return folder
 
