@@ -22,6 +22,7 @@ VERBS = {
     "compare": "runs side by side, with intervals",
     "models": "the checkpoints that can be used by name",
     "recommend": "recommend for a list of item ids, from a checkpoint alone",
+    "serve": "answer over HTTP, with a page to try it on",
     "import-recbole": "turn a checkpoint of RecBole's into one of ours, without running anything in it",
     "doctor": "versions, devices, threads, what is missing",
 }

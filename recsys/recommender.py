@@ -66,6 +66,7 @@ class Recommender:
         self.items = checkpoint.items
         self.network = checkpoint.network.to(device).eval()
         self.metrics = checkpoint.metrics
+        self.popularity = checkpoint.popularity
         self._popularity = torch.from_numpy(checkpoint.popularity).to(device, torch.float32)
         with torch.inference_mode():
             self._table = self.network.item_vectors()
@@ -133,6 +134,24 @@ class Recommender:
             ignored_queries=bool(queries) and not self.network.uses_searches,
             explanations=self._explained(found, known, typed, times) if explain and by_model else [],
         )
+
+    def recommend_many(
+        self,
+        histories: Sequence[Sequence[str | int]],
+        queries: Sequence[Sequence[str]],
+        k: int = 10,
+        exclude_seen: bool = True,
+        unknown: Literal["raise", "drop"] = "raise",
+        timestamps: Sequence[Sequence[float] | None] | None = None,
+        now: Sequence[float | None] | None = None,
+    ) -> list[Recommendations]:
+        """What `recommend` answers to each."""
+        return [
+            self.recommend(h, q, k, exclude_seen, unknown, t, n)
+            for h, q, t, n in zip(
+                histories, queries, timestamps or [None] * len(queries), now or [None] * len(queries), strict=True
+            )
+        ]
 
     @torch.inference_mode()
     def _explained(

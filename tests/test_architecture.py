@@ -15,7 +15,8 @@ FLOORS = [
     {"metrics"},
     {"atomic", "models", "losses", "ranking"},
     {"qilin", "data", "checkpoints"},
-    {"training", "recommender", "serving", "experiments"},
+    {"training", "recommender", "experiments"},
+    {"serving"},
     {"__main__", "commands"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
