@@ -1,6 +1,7 @@
 """Runs read back and compared."""
 
 from recsys.experiments.compare import Row, comparable, compare
-from recsys.experiments.runs import Run, find_runs
+from recsys.experiments.folders import find_runs, read_run
+from recsys.experiments.runs import Curves, Run, State
 
-__all__ = ["Row", "Run", "comparable", "compare", "find_runs"]
+__all__ = ["Curves", "Row", "Run", "State", "comparable", "compare", "find_runs", "read_run"]

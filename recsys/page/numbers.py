@@ -11,6 +11,10 @@ class Share(float):
     """A number in [0, 1] that is written as a percentage."""
 
 
+class Score(float):
+    """A metric, written with four decimals."""
+
+
 def figure(value: object) -> str:
     """Any value as text: thousands grouped, four significant digits, shares in per cent, a dash for what is missing."""
     match value:
@@ -22,6 +26,8 @@ def figure(value: object) -> str:
             return NOTHING
         case Share():
             return f"{value * 100:.1f}{SPACE}%"
+        case Score():
+            return f"{value:.4f}"
         case int() | float():
             return f"{value:,.0f}" if abs(value) >= 1e4 or value == int(value) else f"{value:,.4g}"
         case list() | tuple():
@@ -40,7 +46,7 @@ def ticks(low: float, high: float, *, whole: bool = False, every: float | None =
     step = every or _round_up((high - low) / 5)
     step = max(step, 1) if whole else step
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [index * step for index in range(first, last + 1)]
+    return [index * step for index in range(first, max(last, first + 1) + 1)]
 
 
 def tick_labels(values: Sequence[float], share: bool = False) -> list[str]:

@@ -3,6 +3,12 @@
 COLOURS = 6
 """Series that have a colour of their own; further ones begin again."""
 
+
+def colour(hue: int | None) -> str:
+    """The class of what is drawn in a colour; None is grey."""
+    return "grey" if hue is None else f"c{hue % COLOURS}" + (" odd" if hue % 2 else "")
+
+
 CSS = """\
 :root {
   color-scheme: light dark;
@@ -31,7 +37,17 @@ h2 { margin: 2.75rem 0 .75rem; font-size: 1.2rem; }
 h3 { margin: 0; font-size: 1rem; }
 p { margin: 0 0 1rem; max-width: 44rem; }
 section > p, figcaption p, footer { color: var(--soft); }
-.sheet, figure, .tiles > div {
+a { color: inherit; text-decoration-color: var(--soft); text-underline-offset: .2em; text-decoration-thickness: 1px; }
+a:hover { text-decoration-color: currentColor; }
+.lead { margin-bottom: 1.25rem; font-size: 1.15rem; text-wrap: pretty; }
+nav ul { display: flex; flex-wrap: wrap; gap: .4rem; margin: 1.25rem 0 0; padding: 0; font-size: .875rem; }
+nav li { list-style: none; }
+nav a {
+  display: block; padding: .3rem .8rem; border: 1px solid var(--rule); border-radius: 1rem;
+  background: var(--sheet); text-decoration: none;
+}
+nav a:hover { border-color: var(--soft); }
+.sheet, figure, .card, .tiles > div {
   background: var(--sheet); border: 1px solid var(--rule); border-radius: .5rem;
 }
 .banner {
@@ -55,6 +71,21 @@ th, td { padding: .4rem 1rem; text-align: left; vertical-align: baseline; font-w
 thead th { color: var(--soft); font-size: .875em; border-bottom: 1px solid var(--rule); vertical-align: bottom; }
 tbody tr + tr > * { border-top: 1px solid var(--rule); }
 .n { text-align: right; white-space: nowrap; }
+small { display: block; color: var(--soft); font-size: .8125em; font-weight: 400; }
+.named { display: flex; align-items: baseline; gap: .6rem; min-width: 8rem; overflow-wrap: anywhere; }
+.named .key { flex: none; }
+.badge {
+  display: inline-block; padding: 0 .45em; border-radius: .6em; font-size: .75rem;
+  color: var(--loud); background: var(--loud-ground);
+}
+.wide .sheet, .wide.sheet { max-width: none; }
+.card { margin-top: 1rem; }
+.card > summary { padding: .8rem 1rem; font-size: 1rem; color: var(--ink); }
+.card > summary .named { display: inline-flex; vertical-align: top; }
+.card > div { padding: 0 1rem 1rem; scroll-margin-top: 4rem; }
+.card .sheet { max-width: none; border: 0; padding: 0; }
+.card .facts dd { font-size: .9375rem; }
+.halves { display: grid; gap: 0 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
 .grid {
   display: grid; gap: 1rem; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 25rem), 1fr));
@@ -69,6 +100,9 @@ figcaption p { margin: .15rem 0 0; font-size: .875rem; line-height: 1.45; }
 .legend li { display: flex; align-items: center; gap: .45rem; list-style: none; }
 .key { width: .8rem; height: .8rem; border-radius: 2px; background: var(--colour); print-color-adjust: exact; }
 .key.line { width: 1.4rem; height: 0; border-radius: 0; border-top: 2px solid var(--colour); background: none; }
+.key.dot { width: .7rem; height: .7rem; border-radius: 50%; }
+.key.dot.grey { background: none; border: 2px solid var(--colour); }
+.grey { --colour: var(--soft); }
 .c0 { --colour: var(--hue0); } .c1 { --colour: var(--hue1); } .c2 { --colour: var(--hue2); }
 .c3 { --colour: var(--hue3); } .c4 { --colour: var(--hue4); } .c5 { --colour: var(--hue5); }
 .odd.line { border-top-style: dashed; }
@@ -79,6 +113,12 @@ svg .axis { stroke: var(--soft); }
 svg rect { fill: var(--colour); }
 svg polyline { fill: none; stroke: var(--colour); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
 svg polyline.odd { stroke-dasharray: 5 5; }
+svg polyline.grey { stroke-dasharray: 2 4; }
+svg polygon { fill: var(--colour); opacity: .14; }
+svg .whisker { stroke: var(--colour); stroke-width: 2; stroke-linecap: round; }
+svg circle.grey { fill: var(--sheet); stroke: var(--colour); stroke-width: 1.5; }
+svg text.name { fill: var(--ink); }
+svg.strip { width: 10rem; margin: 0; }
 svg circle { fill: var(--colour); stroke: var(--sheet); stroke-width: 1.5; }
 summary { color: var(--soft); font-size: .875rem; cursor: pointer; }
 summary:focus-visible, .sheet:focus-visible { outline: 2px solid var(--hue0); outline-offset: 2px; }
@@ -97,6 +137,16 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--rule);
   th, td { padding: .4rem; }
   .sheet table { font-size: .875rem; }
   figure { padding: .9rem .75rem .6rem; }
+  .stacked thead { display: none; }
+  .stacked tr { display: grid; grid-template-columns: 1fr 1fr; gap: .1rem 1rem; padding: .8rem 1rem; }
+  .stacked tr + tr { border-top: 1px solid var(--rule); }
+  .stacked tbody tr > * { padding: .15rem 0; border: 0; text-align: left; }
+  .stacked tbody th, .stacked .bare { grid-column: 1 / -1; }
+  .stacked td[data-name]:not([data-name=""])::before {
+    content: attr(data-name); display: block; color: var(--soft); font-size: .75rem;
+  }
+  .stacked td:empty { display: none; }
+  svg.strip { width: 100%; }
   svg text { font-size: 14px; }
 }
 @media print {

@@ -184,7 +184,7 @@ def test_a_baseline_that_is_not_there(write: Write, values: np.ndarray, capsys: 
 
 
 def test_a_run_that_was_never_tested(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no tested run"):
+    with pytest.raises(InputError, match="no run"):
         find_runs([tmp_path])
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.page import Axes, bars, lines
-from recsys.page.charts import BOTTOM, CHARACTER, HEIGHT, TOP, WIDTH
+from recsys.page.plane import BOTTOM, CHARACTER, HEIGHT, TOP, WIDTH
 
 AXES = Axes("Clicks", "clicks in a request", "requests")
 texts = st.text(st.characters(exclude_categories=["C"]), max_size=40)
