@@ -1,6 +1,5 @@
 """`recsys serve`."""
 
-import os
 import sys
 from functools import partial
 
@@ -42,13 +41,11 @@ def serve(
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is missing: pip install 'recsys-zoo[serve]'") from error
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     run(
         partial(Service.load, checkpoint, items, device),
         host,
         port,
         workers,
-        max(1, cores // workers),
         Limits(seconds, batch, waiting),
         partial(print, file=sys.stderr, flush=True),
     )

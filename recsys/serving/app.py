@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,12 +10,13 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
 
 from recsys import __version__
 from recsys.errors import InputError, did_you_mean
 from recsys.page.style import CSS
 from recsys.serving.batching import Batcher, Busy
-from recsys.serving.limits import CHARACTERS, HISTORY, App, Gate, K, Limits, Message, Receive, Send
+from recsys.serving.limits import CHARACTERS, HISTORY, App, Gate, K, Limits, Message, Receive, Scope, Send
 from recsys.serving.metrics import Counts
 from recsys.serving.schema import Answer, Health, ItemId, Items, Problem, Question
 from recsys.serving.service import Service
@@ -40,11 +41,7 @@ def application(load: Callable[[], Service], folder: Path, limits: Limits) -> Fa
         service = load()
         state["service"] = service
         state["counts"] = counts = Counts(folder)
-
-        def answer(questions: list[Question]) -> list[Answer | Exception]:
-            return service.answer(questions)
-
-        state["batcher"] = Batcher[Question, Answer](answer, limits.batch, limits.waiting, counts.batch)
+        state["batcher"] = Batcher(service.answer, limits.batch, limits.waiting, counts.batch)
         yield
 
     app = FastAPI(
@@ -58,6 +55,7 @@ def application(load: Callable[[], Service], folder: Path, limits: Limits) -> Fa
     )
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(InputError, _unanswerable)
+    app.add_exception_handler(HTTPException, _elsewhere)
     app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(asyncio.TimeoutError, _late)
     app.add_exception_handler(Exception, _broken)
@@ -112,7 +110,7 @@ class _Counted:
     def __init__(self, app: App, state: dict[str, Any]) -> None:
         self._app, self._state = app, state
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -143,8 +141,21 @@ async def _invalid(_: Request, error: Exception) -> Response:
     if first["type"] == "extra_forbidden":
         return _problem(422, f"No field {place[-1]!r}.{did_you_mean(place[-1], Question.model_fields)}")
     if not place:
-        return _problem(422, 'The body must be a JSON object such as {"history": ["17", "42"], "k": 10}.')
+        example = '{"history": ["17", "42"], "k": 10}'
+        return _problem(
+            422, f"The body must be a JSON object such as {example}, and Content-Type say application/json."
+        )
     return _problem(422, f"{'.'.join(place)}: {first['msg']}.")
+
+
+async def _elsewhere(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return _problem(404, f"Nothing at {request.url.path}: there are /recommend, /items, /health, /metrics and /.")
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        return _problem(405, f"No {request.method} at {request.url.path}, but {allowed}.", Allow=allowed)
+    return _problem(error.status_code, error.detail)
 
 
 async def _unanswerable(_: Request, error: Exception) -> Response:

@@ -78,7 +78,7 @@ class Batcher(Generic[Question, Answer]):
         self._worker = None
 
     def _next(self) -> list[tuple[Question, asyncio.Future[Answer]]]:
-        batch = []
+        batch: list[tuple[Question, asyncio.Future[Answer]]] = []
         while self._waiting and len(batch) < self._largest:
             question, future = self._waiting.popleft()
             if not future.done():

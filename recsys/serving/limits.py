@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,8 @@ LINGER = 2.0
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+Scope = MutableMapping[str, Any]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,13 @@ class Refused(Exception):
 
 
 class Gate:
-    """Takes in the whole body, within `BODY` bytes and the time there is, before the application hears of the request."""
+    """Takes in a whole body, within `BODY` bytes and the time there is, before the application hears of its request."""
 
     def __init__(self, app: App, seconds: float) -> None:
         self._app, self._seconds = app, seconds
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Serve one connection, as ASGI has it."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, as ASGI has it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -68,7 +70,7 @@ class Gate:
             late = Refused(408, f"The body of the request was not here within {self._seconds:g} seconds.")
             await _refuse(late, receive, send)
             return
-        if body is None:  # the client has gone
+        if body is None:
             return
         parts = iter([{"type": "http.request", "body": body, "more_body": False}])
 
@@ -78,10 +80,12 @@ class Gate:
         await self._app(scope, replay, send)
 
 
-async def _whole(scope: MutableMapping[str, Any], receive: Receive) -> bytes | None:
-    announced = dict(scope["headers"]).get(b"content-length", b"0")
-    body = bytearray()
-    more = int(announced) <= BODY
+async def _whole(scope: Scope, receive: Receive) -> bytes | None:
+    """The body of a request; None when its client has gone."""
+    too_large = Refused(413, f"The body of a request may have {BODY:,} bytes.")
+    if int(dict(scope["headers"]).get(b"content-length", 0)) > BODY:
+        raise too_large
+    body, more = bytearray(), True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -89,21 +93,15 @@ async def _whole(scope: MutableMapping[str, Any], receive: Receive) -> bytes | N
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > BODY:
-            break
-    else:
-        if int(announced) <= BODY:
-            return bytes(body)
-    raise Refused(413, f"The body of a request may have {BODY:,} bytes.")
+            raise too_large
+    return bytes(body)
 
 
 async def _refuse(refused: Refused, receive: Receive, send: Send) -> None:
     """Answer first, then read on for a while: a connection closed upon unread bytes may lose the answer."""
     content = json.dumps({"detail": refused.detail}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(content)).encode()),
-        (b"connection", b"close"),
-    ]
+    length = str(len(content)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", length), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "http.response.body", "body": content, "more_body": True})
 
@@ -111,8 +109,6 @@ async def _refuse(refused: Refused, receive: Receive, send: Send) -> None:
         while (await receive()).get("more_body", False):
             pass
 
-    try:
+    with suppress(asyncio.TimeoutError):
         await asyncio.wait_for(drain(), LINGER)
-    except asyncio.TimeoutError:
-        pass
     await send({"type": "http.response.body", "body": b"", "more_body": False})

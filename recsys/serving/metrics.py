@@ -67,11 +67,11 @@ class Counts:
         self._values[SLOTS[sample]] += amount
 
     def request(self, path: str, status: int, seconds: float) -> None:
-        """Count a request by where it went, how it ended and, if it was for recommendations, how long it took."""
+        """Count a request by where it went, how it ended and, if recommendations came of it, how long that took."""
         path = path if path in PATHS else "other"
         code = str(status) if str(status) in STATUSES else "other"
         self.add(f'recsys_requests_total{{path="{path}",status="{code}"}}')
-        if path == "/recommend":
+        if path == "/recommend" and status == 200:
             self._observe("recsys_recommend_seconds", SECONDS, seconds)
 
     def batch(self, size: int, waiting: int) -> None:

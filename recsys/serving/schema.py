@@ -16,16 +16,18 @@ class Question(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    history: list[ItemId] = Field([], max_length=HISTORY, description="Ids of the items clicked, oldest first.")
-    queries: list[Query] = Field([], max_length=QUERIES, description="What was typed since the last click.")
-    k: int = Field(10, ge=1, le=K, description="Number of items.")
-    exclude_seen: bool = Field(True, description="Leave out the items of the history.")
-    unknown: Literal["raise", "drop"] = Field("drop", description="What becomes of ids that the model does not know.")
-    timestamps: list[Seconds] | None = Field(
-        None, max_length=HISTORY, description="When each item was clicked, in seconds by any clock."
+    history: list[ItemId] = Field(default=[], max_length=HISTORY, description="Ids of the items clicked, oldest first.")
+    queries: list[Query] = Field(default=[], max_length=QUERIES, description="What was typed since the last click.")
+    k: int = Field(default=10, ge=1, le=K, description="Number of items.")
+    exclude_seen: bool = Field(default=True, description="Leave out the items of the history.")
+    unknown: Literal["raise", "drop"] = Field(
+        default="drop", description="What becomes of ids that the model does not know."
     )
-    now: Seconds | None = Field(None, description="The time of the request by the same clock.")
-    explain: bool = Field(False, description="Take each score apart.")
+    timestamps: list[Seconds] | None = Field(
+        default=None, max_length=HISTORY, description="When each item was clicked, in seconds by any clock."
+    )
+    now: Seconds | None = Field(default=None, description="The time of the request by the same clock.")
+    explain: bool = Field(default=False, description="Take each score apart.")
 
 
 class QueryPart(BaseModel):

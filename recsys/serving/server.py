@@ -1,15 +1,14 @@
 """From settings to processes: a socket, one worker in this process or several in their own, and an orderly end."""
 
+import os
 import socket
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import numba
-import torch
 import uvicorn
-from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from recsys.errors import InputError
@@ -19,60 +18,46 @@ from recsys.serving.service import Service
 
 BACKLOG = 2048
 GRACE = 5
-"""Seconds beyond the longest request that an end may take."""
+"""Seconds beyond the longest request that the end may take."""
 PATIENCE = 120
-"""Seconds in which a busy worker must answer its supervisor."""
+"""Seconds within which a worker must answer its supervisor."""
+THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
 def serve(
-    load: Callable[[], Service],
-    host: str,
-    port: int,
-    workers: int,
-    threads: int,
-    limits: Limits,
-    say: Callable[[str], None],
+    load: Callable[[], Service], host: str, port: int, workers: int, limits: Limits, say: Callable[[str], None]
 ) -> None:
     """Answer until SIGINT or SIGTERM; then take no more connections, answer what has been asked, and return.
 
     Args:
-        load: Can be pickled when there are several workers.
+        load: Loads the model; it can be pickled if there are several workers, and each calls it.
         host: Address to listen at.
         port: 0 takes a free one.
-        workers: Processes; each loads the checkpoint.
-        threads: Threads with which each computes.
+        workers: Processes; they share the cores.
         limits: What a request may take.
-        say: Told where to ask, before the first request.
+        say: Told where to ask, before the first request is answered.
 
     Raises:
         InputError: what `load` refuses, an address that cannot be had.
     """
-    listening = _socket(host, port)
-    with tempfile.TemporaryDirectory(prefix="recsys-serve-") as folder, listening:
-        service = load()  # in this process too when others answer: what is wrong is said once, and at once
-        about = service.health
-        shown = f"[{host}]" if ":" in host else host
-        processes = f"{workers} workers" if workers > 1 else "1 worker"
-        say(
-            f"{about.model} with {about.items:,} items answers at http://{shown}:{listening.getsockname()[1]} "
-            f"({processes}); Ctrl-C ends it."
-        )
-        config = partial(_config, Path(folder), threads, limits)
+    with _socket(host, port) as listening, tempfile.TemporaryDirectory(prefix="recsys-serve-") as folder:
+        service = load()  # here too when others answer: what is wrong is said once, and at once
+        say(f"{_introduced(service)} at {_address(listening)} ({workers} worker{'s'[: workers > 1]}); Ctrl-C ends it.")
         if workers == 1:
-            try:
-                uvicorn.Server(config(lambda: service)).run(sockets=[listening])
-            except KeyboardInterrupt:  # the signal that ended it, raised again when all is done
-                pass
+            one = _config(partial(application, lambda: service, Path(folder), limits), limits)
+            with suppress(KeyboardInterrupt):  # the signal that ended it, raised again when all is done
+                uvicorn.Server(one).run(sockets=[listening])
         else:
             del service
-            Multiprocess(config(load, workers=workers), sockets=[listening]).run()
+            for name in THREADS:
+                os.environ.setdefault(name, str(max(1, (os.cpu_count() or 1) // workers)))
+            each = _config(partial(application, load, Path(folder), limits), limits, workers)
+            Multiprocess(each, sockets=[listening]).run()
 
 
-def _config(
-    folder: Path, threads: int, limits: Limits, load: Callable[[], Service], workers: int = 1
-) -> uvicorn.Config:
+def _config(make: Callable[..., object], limits: Limits, workers: int = 1) -> uvicorn.Config:
     return uvicorn.Config(
-        partial(_worker, folder, threads, limits, load),
+        make,
         factory=True,
         workers=workers,
         log_level="warning",
@@ -83,11 +68,14 @@ def _config(
     )
 
 
-def _worker(folder: Path, threads: int, limits: Limits, load: Callable[[], Service]) -> FastAPI:
-    """The application, in the process that answers."""
-    torch.set_num_threads(threads)
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-    return application(load, folder, limits)
+def _introduced(service: Service) -> str:
+    about = service.health
+    return f"{about.model} with {about.items:,} items answers"
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _socket(host: str, port: int) -> socket.socket:

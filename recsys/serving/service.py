@@ -1,7 +1,6 @@
 """From a batch of questions to their answers: one pass through the model, titles put beside ids."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 
 from recsys import atomic
@@ -41,7 +40,7 @@ class Service:
             metrics=self._recommender.metrics,
         )
 
-    def answer(self, questions: Sequence[Question]) -> list[Answer | Exception]:
+    def answer(self, questions: list[Question]) -> list[Answer | Exception]:
         """Answer each question, or say what is wrong with it; what is alike but for its user goes in one pass."""
         alike: dict[bool, list[int]] = defaultdict(list)
         answers: dict[int, Answer | Exception] = {}
@@ -93,7 +92,8 @@ class Service:
                 f"{len(found.unknown)} of {len(question.history)} items of the history are unknown to the model, the "
                 f"first is {found.unknown[0]!r}."
             )
-        parts = [_parts(each) for each in found.explanations] or [None] * question.k
+        parts: list[Parts | None] = [_parts(each) for each in found.explanations]
+        parts = parts or [None] * question.k
         return Answer(
             items=[
                 Recommended(item_id=item_id, title=self.catalogue.title(item_id), score=score, explanation=part)

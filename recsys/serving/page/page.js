@@ -122,11 +122,11 @@ function why(item) {
   const parts = item.explanation;
   const groups = [];
   if (health.reads_queries) {
-    groups.push(["Said by", [["the history", parts.history], ["the queries together", parts.searches],
+    groups.push(["History and queries", [["the history", parts.history], ["the queries together", parts.searches],
       ...parts.queries.map((each) => [`“${each.query}” beside the others`, each.adds])]]);
   }
   if (parts.id !== null) {
-    groups.push(["Said of", [["this very item", parts.id],
+    groups.push(["Id and content", [["the item's own vector", parts.id],
       ...(parts.content === null ? [] : [["its title and categories", parts.content]])]]);
   }
   const largest = Math.max(...groups.flatMap(([, rows]) => rows.map(([, value]) => Math.abs(value))), 1e-9);
