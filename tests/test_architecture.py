@@ -132,6 +132,10 @@ def test_the_data_set_knows_nothing_of_torch() -> None:
     assert breaches(rooms={"qilin", "atomic"}, packages={"torch", "lightning"}) == []
 
 
+def test_pandas_is_for_who_brings_it() -> None:
+    assert breaches(rooms={"recommender", "serving", "atomic", "data"} & set(ROOMS), packages={"pandas"}) == []
+
+
 def test_recbole_is_imported_in_models_alone() -> None:
     assert breaches(rooms=set(ROOMS) - {"models"}, packages={"recbole"}) == []
 
