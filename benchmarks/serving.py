@@ -38,7 +38,10 @@ WARM, K, USERS, SIZE = 300, 10, 1000, {"max_len": 50, "dim": 64, "layers": 2, "h
 
 @dataclass(frozen=True)
 class Figure:
-    """One server under one load; milliseconds from the sending of a request to the last byte of its answer."""
+    """One server under one load; milliseconds from the sending of a request to the last byte of its answer.
+
+    `cpu_ms` is the processor time of a request on the server, and depends little on what else the machine does.
+    """
 
     server: str
     items: int
@@ -47,6 +50,7 @@ class Figure:
     requests_per_second: float
     median_ms: float
     p99_ms: float
+    cpu_ms: float
     mean_batch: float
     near: int
     wrong: int
@@ -178,6 +182,7 @@ def measure(name: str, url: str, load: Load, items: int, connections: int, **unt
         requests_per_second=len(ordered) / took,
         median_ms=1000 * ordered[len(ordered) // 2],
         p99_ms=1000 * ordered[int(len(ordered) * 0.99)],
+        cpu_ms=1000 * (after["recsys_cpu_seconds_total"] - before["recsys_cpu_seconds_total"]) / len(ordered),
         mean_batch=(after["recsys_batch_size_sum"] - before["recsys_batch_size_sum"]) / batches,
         near=load.near,
         wrong=load.wrong,
@@ -207,6 +212,7 @@ def show(figures: list[Figure]) -> None:
         "a second",
         "median ms",
         "p99 ms",
+        "CPU ms",
         "batch",
         "near",
         "wrong",
@@ -221,6 +227,7 @@ def show(figures: list[Figure]) -> None:
             f"{f.requests_per_second:,.0f}",
             f"{f.median_ms:.1f}",
             f"{f.p99_ms:.1f}",
+            f"{f.cpu_ms:.1f}",
             f"{f.mean_batch:.1f}",
             str(f.near),
             str(f.wrong),

@@ -6,6 +6,7 @@ So no count is lost with a worker that ends, and none waits for a lock.
 
 import mmap
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ COUNTED = (
     _histogram("recsys_batch_size", "Requests that went through the model together.", SIZES),
     Family("recsys_unknown_items_total", "counter", "Ids in histories that the model does not know.", ("",)),
     Family("recsys_popularity_answers_total", "counter", "Answers that had nothing to go by.", ("",)),
+    Family("recsys_cpu_seconds_total", "counter", "Processor time of all threads of all workers.", ("",)),
 )
 WAITING = "recsys_waiting_requests"
 SLOTS = {
@@ -71,6 +73,7 @@ class Counts:
         path = path if path in PATHS else "other"
         code = str(status) if str(status) in STATUSES else "other"
         self.add(f'recsys_requests_total{{path="{path}",status="{code}"}}')
+        self._values[SLOTS["recsys_cpu_seconds_total"]] = time.process_time()
         if path == "/recommend" and status == 200:
             self._observe("recsys_recommend_seconds", SECONDS, seconds)
 
