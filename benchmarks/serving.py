@@ -266,5 +266,5 @@ if __name__ == "__main__":
                 figures.append(measure(name, url, load, args.items, connections, seconds=args.seconds))
             if args.requests and (workers, batch) == (1, 64):
                 figures.append(measure(f"{name}, lasting", url, load, args.items, 32, requests=args.requests))
-    save(figures, args.results)
+        save(figures, args.results)
     show(figures)

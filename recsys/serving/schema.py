@@ -27,6 +27,9 @@ class Question(BaseModel):
         default=None, max_length=HISTORY, description="When each item was clicked, in seconds by any clock."
     )
     now: Seconds | None = Field(default=None, description="The time of the request by the same clock.")
+    candidates: list[ItemId] | None = Field(
+        default=None, max_length=HISTORY, description="Recommend none but these items."
+    )
     explain: bool = Field(default=False, description="Take each score apart.")
 
 

@@ -45,7 +45,7 @@ class Service:
         alike: dict[bool, list[int]] = defaultdict(list)
         answers: dict[int, Answer | Exception] = {}
         for i, question in enumerate(questions):
-            if question.explain:
+            if question.explain or question.candidates is not None:
                 answers[i] = self._alone(question)
             else:
                 alike[question.exclude_seen].append(i)
@@ -75,12 +75,13 @@ class Service:
             found = self._recommender.recommend(
                 question.history,
                 question.queries,
-                question.k,
-                question.exclude_seen,
-                question.unknown,
-                question.timestamps,
-                question.now,
-                question.explain,
+                k=question.k,
+                exclude_seen=question.exclude_seen,
+                unknown=question.unknown,
+                timestamps=question.timestamps,
+                now=question.now,
+                explain=question.explain,
+                candidates=question.candidates,
             )
         except InputError as error:
             return error

@@ -34,6 +34,7 @@ ASKED = st.builds(
     k=st.integers(1, 50),
     exclude_seen=st.booleans(),
     explain=st.booleans(),
+    candidates=st.none() | st.lists(st.sampled_from(TOKENS), max_size=5),
 )
 
 
