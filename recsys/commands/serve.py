@@ -39,6 +39,8 @@ def serve(
         from recsys.serving.server import serve as run
         from recsys.serving.service import Service
     except ModuleNotFoundError as error:
+        if error.name not in ("fastapi", "uvicorn"):
+            raise
         raise InputError(f"{error.name} is missing: pip install 'recsys-zoo[serve]'") from error
 
     run(

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from pathlib import Path
 
+import torch
+
 from recsys import atomic
 from recsys.errors import InputError
 from recsys.recommender import Explanation, Recommendations, Recommender
@@ -21,8 +23,14 @@ class Service:
         """Load a checkpoint, and titles from an `.item` file, and answer once: whatever compiles or warms does so now.
 
         Raises:
-            InputError: what `Recommender.from_pretrained` and `atomic.read_titles` refuse.
+            InputError: what `Recommender.from_pretrained` and `atomic.read_titles` refuse, a device that is not here.
         """
+        try:
+            torch.zeros(1, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(
+                f"--device {device}: nothing to compute on here ({str(error).splitlines()[0]})."
+            ) from error
         recommender = Recommender.from_pretrained(checkpoint, device)
         titles = atomic.read_titles(Path(items)) if items else None
         service = cls(recommender, Catalogue(recommender.items, recommender.popularity, titles))
