@@ -121,6 +121,7 @@ def batch_of(asked: Questions, users: Sequence[int] | np.ndarray, max_len: int, 
     last = np.maximum(counts - 1, 0)
     texts = [asked.queries[i] for i in users] if searches else []
     row_of = np.repeat(np.arange(len(texts)), [len(each) for each in texts])
+    gram = gram_matrix(list(chain.from_iterable(texts))) if len(row_of) else np.zeros((0, 0), np.int64)
     nothing, rows = torch.zeros(0, dtype=torch.int64), torch.arange(len(users))
     return Batch(
         item=torch.from_numpy(item),
@@ -135,5 +136,5 @@ def batch_of(asked: Questions, users: Sequence[int] | np.ndarray, max_len: int, 
         search_row=torch.from_numpy(row_of),
         search_position=torch.from_numpy(last[row_of]),
         search_type=torch.full((len(row_of),), TYPED),
-        search_gram=torch.from_numpy(gram_matrix(list(chain.from_iterable(texts)))),
+        search_gram=torch.from_numpy(gram),
     )

@@ -22,10 +22,12 @@ from recsys.recommender.questions import Questions, Unknown, batch_of, questions
 
 Frame = TypeVar("Frame")
 
-_ROWS = 256
-"""Histories that are encoded at once."""
+_ROWS = 64
+"""Histories that are encoded at once: their states stay in a core's cache."""
+_VECTORS = 16_384
+"""Vectors that are ranked at once."""
 _SCORES = 1 << 24
-"""Scores at once of a model that has no item vectors: 64 MiB."""
+"""Scores that are ranked at once of a model that has no item vectors: 64 MiB."""
 
 
 @dataclass(frozen=True)
@@ -160,10 +162,10 @@ class Recommender:
         users = np.flatnonzero(by_model)
         # By length, so that little is padded; the order of the answers is the users'.
         users = users[np.argsort(np.minimum(np.diff(asked.offsets)[users], self._max_len), kind="stable")]
-        size = _ROWS if self._table is not None else max(1, min(_ROWS, _SCORES // len(self.items)))
-        for start in range(0, len(users), size):
-            part = users[start : start + size]
-            vectors = self.network.encode(self._batch(asked, part))
+        for start in range(0, len(users), self._at_once):
+            part = users[start : start + self._at_once]
+            rows = [part[i : i + _ROWS] for i in range(0, len(part), _ROWS)]
+            vectors = torch.cat([self.network.encode(self._batch(asked, row)) for row in rows])
             ids[part], scores[part] = self._best(vectors, self._table, k, candidates, asked, part, exclude_seen)
         others = np.flatnonzero(~by_model)
         if len(others):  # nothing is known of them: one list for all
@@ -231,6 +233,10 @@ class Recommender:
     def _batch(self, asked: Questions, users: Sequence[int] | np.ndarray) -> Batch:
         times, searches = self.network.uses_times, self.network.uses_searches
         return batch_of(asked, users, self._max_len, times, searches).to(self._popularity.device)
+
+    @property
+    def _at_once(self) -> int:
+        return _VECTORS if self._table is not None else max(1, _SCORES // len(self.items))
 
     @property
     def _max_len(self) -> int:

@@ -19,7 +19,7 @@ MORE = {
 def network_of(kind, **more):
     """A model whose weights are all noise, those that start at zero too."""
     torch.manual_seed(1)
-    network = kind(**SIZE, **MORE[kind], **more).eval()
+    network = kind(**SIZE | MORE[kind] | more).eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from recommender_models import MORE, TOKENS
 
@@ -23,12 +23,13 @@ USERS = st.lists(st.tuples(HISTORY, QUERIES), min_size=1, max_size=6)
 def alike(found, expected):
     """The same answer, scores as near as products of another shape allow."""
     assert found.item_ids == expected.item_ids
-    assert found.scores == pytest.approx(expected.scores, abs=1e-5)
+    assert found.scores == pytest.approx(expected.scores, rel=1e-5, abs=1e-4)
     for name in ("unknown", "reason", "ignored_queries"):
         assert getattr(found, name) == getattr(expected, name)
 
 
 @pytest.mark.parametrize("kind", MORE)
+@settings(max_examples=20)
 @given(users=USERS, exclude_seen=st.booleans())
 def test_a_batch_is_its_users_one_by_one(recommender, kind, users, exclude_seen):
     one = recommender(kind)
@@ -38,12 +39,14 @@ def test_a_batch_is_its_users_one_by_one(recommender, kind, users, exclude_seen)
         alike(answer, one.recommend(history, typed, k=5, exclude_seen=exclude_seen))
 
 
+@settings(max_examples=20)
 @given(users=st.lists(HISTORY, min_size=2, max_size=6))
 def test_nobody_is_answered_what_was_seen(recommender, users):
     for history, answer in zip(users, recommender().recommend_many(users, k=7), strict=True):
         assert set(answer.item_ids) == set(TOKENS) - set(history)
 
 
+@settings(max_examples=20)
 @given(
     histories=st.lists(HISTORY, min_size=1, max_size=4), gaps=st.lists(st.integers(0, 10**6), min_size=9, max_size=9)
 )
@@ -70,6 +73,7 @@ def test_recbole_s_models_too(name):
 
 
 @pytest.mark.parametrize("kind", [SASRec, SearchSASRec])
+@settings(max_examples=20)
 @given(history=HISTORY, queries=QUERIES, candidates=st.lists(ITEM, min_size=1, max_size=7), exclude_seen=st.booleans())
 def test_candidates_are_the_catalogue_and_nothing_else(recommender, kind, history, queries, candidates, exclude_seen):
     one = recommender(kind)
@@ -111,6 +115,7 @@ def test_more_users_than_are_encoded_at_once(recommender, monkeypatch):
     histories = [TOKENS[: i % 8] for i in range(30)]
     expected = recommender().recommend_many(histories, k=3)
     monkeypatch.setattr(room, "_ROWS", 4)
+    monkeypatch.setattr(room, "_VECTORS", 7)
     for found, answer in zip(recommender().recommend_many(histories, k=3), expected, strict=True):
         alike(found, answer)
 
