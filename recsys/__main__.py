@@ -20,6 +20,7 @@ VERBS = {
     "test": "evaluate a trained model on the test split, request by request",
     "predict": "write the recommendations for every test request",
     "compare": "runs side by side, with intervals",
+    "report": "runs on one page to read, keep and print: curves, intervals, slices, settings",
     "models": "the checkpoints that can be used by name",
     "recommend": "recommend for a list of item ids, from a checkpoint alone",
     "serve": "answer over HTTP, with a page to try it on",

@@ -48,6 +48,8 @@ class Run:
     state: State = "finished"
     name: str = ""
     """As in sasrec_qilin/20250102-030405."""
+    warnings: tuple[str, ...] = ()
+    """Sentences about what could not be read."""
     read_curves: Callable[[], Curves] = field(default=dict, repr=False, compare=False)
     """What `curves` are read by, as logs are long and not every comparison looks at them."""
 
@@ -55,7 +57,7 @@ class Run:
     def seed(self) -> int | None:
         """Of weights, order and chance; None where the run did not say."""
         seed = self.config.get("seed_everything", self.config.get("seed"))
-        return None if seed is None or isinstance(seed, bool) else int(seed)
+        return seed if isinstance(seed, int) and not isinstance(seed, bool) else None
 
     @property
     def tested(self) -> bool:
@@ -69,11 +71,14 @@ class Run:
 
     def metric(self, name: str) -> float | None:
         """The value of a metric by its full name, or of the test by its short one."""
-        return self.metrics.get(f"test/{name}", self.metrics.get(name))
+        found = self.metrics | self.catalogue
+        return found.get(f"test/{name}", found.get(name))
 
     def protocol_of(self, metric: str) -> dict[str, Any]:
         """Under what a metric such as exposed/ndcg@10 was measured."""
         ranker_and_protocol = metric.removeprefix("test/").rpartition("/")[0].split("/")
+        if ranker_and_protocol[0] == "val":  # which is always of full ranking
+            return {**(self.protocols.get("full") or self.protocol), "split": "valid"}
         return self.protocols.get(ranker_and_protocol[-1] or "full") or self.protocols.get("full") or self.protocol
 
     def requests(self, inside: str | None = None) -> pl.DataFrame:
@@ -91,14 +96,19 @@ class Run:
         if not (self.folder / SLICES).is_file():
             raise InputError(f"{self.folder}: no {SLICES}; run `recsys test` again.")
         members = pl.read_parquet(self.folder / SLICES)
-        if inside not in members.columns[2:]:
-            raise InputError(f"{self.folder}: no slice {inside!r}.{did_you_mean(inside, members.columns[2:])}")
-        return rows.join(members.filter(pl.col(inside)), on=KEYS, how="semi").sort(KEYS)
+        if inside not in members.columns[1:]:
+            raise InputError(f"--slice {inside}: {self.folder} has none.{did_you_mean(inside, members.columns[1:])}")
+        return rows.join(members.filter(pl.col(inside)), on="request", how="semi").sort(KEYS)
 
     @property
     def has_requests(self) -> bool:
         """Whether its values per request can be read."""
         return any(self.folder.glob("test_requests*.parquet"))
+
+    def has_column(self, metric: str) -> bool:
+        """Whether there is a value per request of a metric."""
+        part = next(iter(sorted(self.folder.glob("test_requests*.parquet"))), None)
+        return part is not None and metric.removeprefix("test/") in pl.read_parquet_schema(part)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

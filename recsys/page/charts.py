@@ -81,7 +81,8 @@ def lines(
 def curves(axes: Axes, series: Mapping[str, Sequence[tuple[float, float]]], hues: Hues) -> Html:
     """Lines through the points of each series, at places of its own, ascending.
 
-    The vertical axis need not begin at 0, as the shape is what counts. The numbers are those of the first and the last place, and the lowest and the highest.
+    The vertical axis need not begin at 0, as the shape is what counts; the numbers are those of the first and the last
+    place, and the lowest and the highest.
     """
     finite = {name: [(x, y) for x, y in points if math.isfinite(y)] for name, points in series.items()}
     known = {name: points for name, points in finite.items() if points}

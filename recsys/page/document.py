@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from recsys.page.numbers import NOTHING, figure
+from recsys.page.numbers import MINUS, NOTHING, figure
 from recsys.page.style import CSS, colour
 
 
@@ -86,6 +86,11 @@ def facts(pairs: Iterable[tuple[str, object]]) -> Html:
     return Html(f'<dl class="sheet facts">{_pairs(pairs)}</dl>')
 
 
+def verbatim(text: str) -> Html:
+    """Lines as they are, to be copied; long ones scroll."""
+    return Html(f'<pre class="sheet" tabindex="0">{escape(text)}</pre>')
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "", *, stacked: bool = False) -> Html:
     """A table whose first column names its rows; numbers, and the headings above them, are aligned to the right.
 
@@ -127,7 +132,7 @@ def named(name: str, below: str = "", hue: int | None = None, anchor: str = "", 
 
     `anchor` makes it a link to that place of the page.
     """
-    text = f'<a href="#{escape(anchor)}">{escape(name)}</a>' if anchor else escape(name)
+    text = link(name, anchor) if anchor else escape(name)
     small = f"<small>{escape(below)}</small>" if below else ""
     badge = f' <span class="badge">{escape(mark)}</span>' if mark else ""
     return Html(
@@ -135,11 +140,38 @@ def named(name: str, below: str = "", hue: int | None = None, anchor: str = "", 
     )
 
 
+def link(text: str, anchor: str) -> Html:
+    """Text that leads to a place of the page."""
+    return Html(f'<a href="#{escape(anchor)}">{escape(text)}</a>')
+
+
+def titled(name: str, below: str) -> Html:
+    """A name with a smaller line below it."""
+    return Html(f"{escape(name)}<small>{escape(below)}</small>")
+
+
+def band(heading: str, *parts: Html, anchor: str) -> Html:
+    """Where a part of the page begins that has sections of its own."""
+    return Html(f'<header id="{escape(anchor)}"><h2>{escape(heading)}</h2>\n' + "\n".join(parts) + "\n</header>")
+
+
 def estimate(mean: float, low: float, high: float, *, signed: bool = False) -> Number:
     """A mean of four decimals with its interval below it, as far as that is known."""
+    if not math.isfinite(mean):
+        return number(NOTHING)
     sign = "+" if signed else ""
-    ends = f"<small>[{low:{sign}.4f}, {high:{sign}.4f}]</small>" if math.isfinite(low + high) else ""
-    return Number(f"{mean:{sign}.4f}{ends}" if math.isfinite(mean) else NOTHING)
+    ends = f"[{low:{sign}.4f}, {high:{sign}.4f}]" if math.isfinite(low + high) else ""
+    return number(f"{mean:{sign}.4f}".replace("-", MINUS), ends.replace("-", MINUS))
+
+
+def number(text: str, below: str = "") -> Number:
+    """A number as it is to be read, with a smaller line below it."""
+    return Number(escape(text) + (f"<small>{escape(below)}</small>" if below else ""))
+
+
+def quiet(text: str) -> Html:
+    """What may be passed over."""
+    return Html(f'<span class="quiet">{escape(text)}</span>')
 
 
 def grid(*figures: Html) -> Html:
@@ -147,12 +179,17 @@ def grid(*figures: Html) -> Html:
     return Html('<div class="grid">\n' + "\n".join(figures) + "\n</div>")
 
 
+def halves(one: Html, other: Html) -> Html:
+    """Two parts side by side where there is room."""
+    return Html(f'<div class="halves">\n{one}\n{other}\n</div>')
+
+
 def _pairs(pairs: Iterable[tuple[str, object]]) -> str:
-    return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(figure(value))}</dd></div>\n" for name, value in pairs)
+    return "".join(f"<div><dt>{escape(name)}</dt><dd>{_cell(value)}</dd></div>\n" for name, value in pairs)
 
 
 def _cells(row: list[object], numeric: list[bool], names: Sequence[str]) -> str:
-    said = [f' data-name="{escape(name)}"' for name in names] or [""] * len(row)
+    said = [f' data-name="{escape(name)}"' if name else ' class="bare"' for name in names] or [""] * len(row)
     cells = [
         f"<td{_class(right)}{name}>{_cell(value)}</td>" for value, right, name in zip(row, numeric, said, strict=True)
     ]

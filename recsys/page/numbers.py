@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 SPACE = "\u202f"  # narrow, and no line breaks there
 NOTHING = "–"
+MINUS = "\u2212"  # as wide as a plus
 
 
 class Share(float):
@@ -25,11 +26,11 @@ def figure(value: object) -> str:
         case float() if not math.isfinite(value):
             return NOTHING
         case Share():
-            return f"{value * 100:.1f}{SPACE}%"
+            return f"{value * 100:.1f}{SPACE}%".replace("-", MINUS)
         case Score():
-            return f"{value:.4f}"
+            return f"{value:.4f}".replace("-", MINUS)
         case int() | float():
-            return f"{value:,.0f}" if abs(value) >= 1e4 or value == int(value) else f"{value:,.4g}"
+            return f"{value:,.{'0f' if abs(value) >= 1e4 or value == int(value) else '4g'}}".replace("-", MINUS)
         case list() | tuple():
             return "; ".join(map(figure, value)) or NOTHING
         case _:
@@ -55,7 +56,7 @@ def tick_labels(values: Sequence[float], share: bool = False) -> list[str]:
     step = scaled[1] - scaled[0] if len(scaled) > 1 else 1.0
     decimals = max(0, -math.floor(math.log10(abs(step)) + 1e-9)) if step else 0
     form = f",.{decimals}f" if decimals <= 4 else ".3g"
-    return [f"{value:{form}}{SPACE + '%' if share else ''}" for value in scaled]
+    return [f"{value:{form}}{SPACE + '%' if share else ''}".replace("-", MINUS) for value in scaled]
 
 
 def _round_up(step: float) -> float:

@@ -24,7 +24,8 @@ from recsys.page.plane import (
 )
 from recsys.page.style import colour
 
-ROW, LANE = 22, 13  # of a chart of intervals: height of a label, and of each series under it
+ROW, LANE = 28, 13  # of a chart of intervals: height of a label, and of each series under it
+ABOVE = 4  # there, over the first label
 
 Estimate = tuple[float, float, float]
 """A mean and the ends of its interval; ends that are not finite are not drawn."""
@@ -36,7 +37,9 @@ class Point(NamedTuple):
     x: float
     y: Estimate
     hue: int | None = None
-    """None draws it hollow and in grey, with its name beside it where there is room."""
+    """None draws it hollow and in grey."""
+    named: bool = False
+    """Whether its name stands beside it, where there is room."""
 
 
 def points(axes: Axes, named: Mapping[str, Point], *, x_share: bool = False) -> Html:
@@ -56,15 +59,15 @@ def points(axes: Axes, named: Mapping[str, Point], *, x_share: bool = False) -> 
     taken = [(across(point.x), plane.height(point.y[0])) for point in known.values()]
     boxes = [(x - 6, x + 6, y - 6, y + 6) for x, y in taken]
     for (name, point), (x, y) in zip(known.items(), taken, strict=True):
-        said = tip(name, f"{figure(Score(point.y[0]))} at {figure(point.x)}")
+        pointed = tip(name, f"{figure(Score(point.y[0]))} at {figure(point.x)}")
         style = colour(point.hue)
         if math.isfinite(point.y[1] + point.y[2]):
             marks.append(
                 f'<line class="whisker {style}" x1="{x:.1f}" x2="{x:.1f}" y1="{plane.height(point.y[1]):.1f}" '
                 f'y2="{plane.height(point.y[2]):.1f}"/>'
             )
-        marks.append(f'<circle class="{style}" cx="{x:.1f}" cy="{y:.1f}" r="5">{said}</circle>')
-        if point.hue is None and (place := _free(x, y, len(name) * CHARACTER * 0.9, boxes)):
+        marks.append(f'<circle class="{style}" cx="{x:.1f}" cy="{y:.1f}" r="5">{pointed}</circle>')
+        if point.named and (place := _free(x, y, len(name) * CHARACTER * 0.9, boxes)):
             left, right, _, bottom = place
             boxes.append(place)
             marks.append(text((left + right) / 2, bottom - 4, name))
@@ -85,28 +88,28 @@ def intervals(axes: Axes, rows: Mapping[str, Mapping[str, Estimate]], hues: Hues
     drawn = {row: {s: e for s, e in lanes.items() if math.isfinite(e[0])} for row, lanes in rows.items()}
     ends = [end for lanes in drawn.values() for estimate in lanes.values() for end in estimate if math.isfinite(end)]
     rungs = ticks(min([*ends, *[0.0] * (apart or not ends)]), max([*ends, *[0.0] * (apart or not ends)]))
-    height = TOP + sum(ROW + LANE * len(lanes) for lanes in drawn.values()) + BOTTOM
+    height = ABOVE + sum(ROW + LANE * len(lanes) for lanes in drawn.values()) + BOTTOM
     bottom = height - BOTTOM
 
     def across(value: float) -> float:
         return 12 + (WIDTH - RIGHT - 24) * (value - rungs[0]) / (rungs[-1] - rungs[0])
 
-    parts = [_rule(across(rung), TOP - 8, bottom, "axis" if apart and rung == 0 else "rule") for rung in rungs]
+    parts = [_rule(across(rung), ABOVE, bottom, "axis" if apart and rung == 0 else "rule") for rung in rungs]
     parts += [text(x, bottom + 17, label) for x, label in thinned([across(r) for r in rungs], tick_labels(rungs))]
     parts += [text(WIDTH / 2, height - 6, axes.x)]
-    y = TOP
+    y = ABOVE
     for row, lanes in drawn.items():
         y += ROW
-        parts.append(text(2, y - 8, row, "start", "name"))
+        parts.append(text(2, y - 12, row, "start", "name"))
         for series, (mean, low, high) in lanes.items():
             style = colour(hues[series])
-            said = tip(f"{row}, {series}" if series != row else row, _said(mean, low, high))
+            pointed = tip(f"{row}, {series}" if series != row else row, _said(mean, low, high))
             if math.isfinite(low + high):
                 parts.append(
                     f'<line class="whisker {style}" x1="{across(low):.1f}" x2="{across(high):.1f}" '
                     f'y1="{y:.1f}" y2="{y:.1f}"/>'
                 )
-            parts.append(f'<circle class="{style}" cx="{across(mean):.1f}" cy="{y:.1f}" r="4.5">{said}</circle>')
+            parts.append(f'<circle class="{style}" cx="{across(mean):.1f}" cy="{y:.1f}" r="4.5">{pointed}</circle>')
             y += LANE
     shown = {series: hues[series] for lanes in rows.values() for series in lanes}
     own = all(list(lanes) == [row] for row, lanes in rows.items())

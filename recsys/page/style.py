@@ -55,6 +55,8 @@ nav a:hover { border-color: var(--soft); }
   background: var(--loud-ground); color: var(--loud);
 }
 .banner strong { display: block; font-size: 1.1rem; }
+header { margin-top: 4.5rem; padding-top: 1.5rem; border-top: 3px solid var(--ink); }
+header h2 { margin-top: 0; font-size: 1.5rem; }
 .tiles { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); margin: 0; }
 .tiles > div { padding: .7rem 1rem; }
 .tiles dt { color: var(--soft); font-size: .875rem; }
@@ -62,7 +64,7 @@ nav a:hover { border-color: var(--soft); }
 .facts { margin: 0; padding: .35rem 1rem; }
 .facts > div { display: grid; gap: 0 1.5rem; grid-template-columns: minmax(8rem, 15rem) 1fr; padding: .4rem 0; }
 .facts > div + div { border-top: 1px solid var(--rule); }
-.facts dt { color: var(--soft); }
+.facts dt { color: var(--soft); overflow-wrap: anywhere; }
 .facts dd { margin: 0; overflow-wrap: anywhere; }
 .sheet { overflow-x: auto; max-width: 48rem; }
 table { width: 100%; border-collapse: collapse; }
@@ -70,21 +72,30 @@ caption { padding: .6rem 1rem 0; color: var(--soft); font-size: .875rem; text-al
 th, td { padding: .4rem 1rem; text-align: left; vertical-align: baseline; font-weight: 400; }
 thead th { color: var(--soft); font-size: .875em; border-bottom: 1px solid var(--rule); vertical-align: bottom; }
 tbody tr + tr > * { border-top: 1px solid var(--rule); }
+.sheet tbody th { position: sticky; left: 0; background: var(--sheet); }
 .n { text-align: right; white-space: nowrap; }
+thead .n { white-space: normal; }
 small { display: block; color: var(--soft); font-size: .8125em; font-weight: 400; }
-.named { display: flex; align-items: baseline; gap: .6rem; min-width: 8rem; overflow-wrap: anywhere; }
+.named { display: flex; align-items: baseline; gap: .6rem; }
 .named .key { flex: none; }
 .badge {
   display: inline-block; padding: 0 .45em; border-radius: .6em; font-size: .75rem;
   color: var(--loud); background: var(--loud-ground);
 }
-.wide .sheet, .wide.sheet { max-width: none; }
+.stacked { max-width: none; }
+.stacked th, .stacked td { padding-inline: .6rem; }
+.stacked tr > :first-child { padding-left: 1rem; }
+.stacked tr > :last-child { padding-right: 1rem; }
+.stacked .bare { vertical-align: top; }
+.stacked .quiet { color: var(--soft); }
+pre { margin: 0; font: .8125rem/1.6 ui-monospace, "SF Mono", "DejaVu Sans Mono", monospace; }
 .card { margin-top: 1rem; }
 .card > summary { padding: .8rem 1rem; font-size: 1rem; color: var(--ink); }
 .card > summary .named { display: inline-flex; vertical-align: top; }
 .card > div { padding: 0 1rem 1rem; scroll-margin-top: 4rem; }
 .card .sheet { max-width: none; border: 0; padding: 0; }
-.card .facts dd { font-size: .9375rem; }
+.card .facts { font-size: .9375rem; }
+.card .facts > div { grid-template-columns: minmax(7rem, 11rem) 1fr; }
 .halves { display: grid; gap: 0 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
 .grid {
   display: grid; gap: 1rem; align-items: start;
@@ -92,9 +103,9 @@ small { display: block; color: var(--soft); font-size: .8125em; font-weight: 400
 }
 figure {  /* caption, drawing and numbers share the rows of the figures beside it */
   margin: 0; padding: 1rem 1rem .75rem; min-width: 0; align-self: stretch;
-  display: grid; grid-row: span 3; grid-template-rows: subgrid; gap: 0; align-content: start;
+  display: grid; grid-row: span 3; grid-template: subgrid / minmax(0, 1fr); gap: 0; align-content: start;
 }
-.grid > .sheet { grid-row: span 3; max-width: none; }
+.grid > .sheet.sheet { grid-row: span 3; max-width: none; margin: 0; align-self: start; }
 figcaption p { margin: .15rem 0 0; font-size: .875rem; line-height: 1.45; }
 .legend { display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; margin: .5rem 0 0; padding: 0; font-size: .875rem; }
 .legend li { display: flex; align-items: center; gap: .45rem; list-style: none; }
@@ -117,8 +128,8 @@ svg polyline.grey { stroke-dasharray: 2 4; }
 svg polygon { fill: var(--colour); opacity: .14; }
 svg .whisker { stroke: var(--colour); stroke-width: 2; stroke-linecap: round; }
 svg circle.grey { fill: var(--sheet); stroke: var(--colour); stroke-width: 1.5; }
-svg text.name { fill: var(--ink); }
-svg.strip { width: 10rem; margin: 0; }
+svg text.name { fill: var(--ink); stroke: var(--sheet); stroke-width: 4px; paint-order: stroke; }
+svg.strip { width: 9rem; margin: 0; }
 svg circle { fill: var(--colour); stroke: var(--sheet); stroke-width: 1.5; }
 summary { color: var(--soft); font-size: .875rem; cursor: pointer; }
 summary:focus-visible, .sheet:focus-visible { outline: 2px solid var(--hue0); outline-offset: 2px; }
@@ -126,7 +137,13 @@ figure table { margin-top: .4rem; font-size: .875rem; }
 figure th, figure td { padding: .2rem .5rem; }
 figure .sheet { border: 0; }
 section > details > .sheet { margin-top: .5rem; }
-.sheet + .sheet, .sheet + details, details + details { margin-top: 1rem; }
+.grid + details { margin-top: 1rem; }
+.sheet + .sheet, .sheet + details, details + details, .grid + .sheet, section > p + .grid { margin-top: 1rem; }
+.card details + details { margin-top: .35rem; }
+.card details > .sheet { margin: .4rem 0 .8rem; }
+.card .halves { margin-bottom: .6rem; align-items: start; }
+.halves > .sheet.sheet { margin: 0; }
+nav + .tiles, .lead + .tiles { margin-top: 1.25rem; }
 footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--rule); font-size: .875rem; }
 @media (max-width: 36rem) {
   body { padding-top: 1.5rem; }
@@ -134,19 +151,22 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--rule);
   .tiles { grid-template-columns: 1fr 1fr; }
   .facts > div { grid-template-columns: 1fr; }
   .facts dt { font-size: .875rem; }
+  .card table, figure table { font-size: .8125rem; }
+  .card :is(th, td), figure :is(th, td) { padding: .3rem .35rem; }
+  .card .facts > div { grid-template-columns: 8.5rem 1fr; }
   th, td { padding: .4rem; }
   .sheet table { font-size: .875rem; }
   figure { padding: .9rem .75rem .6rem; }
   .stacked thead { display: none; }
   .stacked tr { display: grid; grid-template-columns: 1fr 1fr; gap: .1rem 1rem; padding: .8rem 1rem; }
   .stacked tr + tr { border-top: 1px solid var(--rule); }
-  .stacked tbody tr > * { padding: .15rem 0; border: 0; text-align: left; }
-  .stacked tbody th, .stacked .bare { grid-column: 1 / -1; }
+  .stacked tbody tr > :is(th, td):nth-child(n) { padding: .15rem 0; border: 0; text-align: left; }
+  .stacked tbody th, .stacked .bare { grid-column: 1 / -1; width: auto; }
   .stacked td[data-name]:not([data-name=""])::before {
     content: attr(data-name); display: block; color: var(--soft); font-size: .75rem;
   }
   .stacked td:empty { display: none; }
-  svg.strip { width: 100%; }
+  svg.strip { width: min(100%, 14rem); }
   svg text { font-size: 14px; }
 }
 @media print {
@@ -154,7 +174,8 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--rule);
   figure, .banner, .tiles, tr, .facts > div { break-inside: avoid; }
   h2 { break-after: avoid; }
   .grid { grid-template-columns: 1fr 1fr; }
-  figure details { display: none; }
+  nav, figure details, .card details:not([open]) { display: none; }
+  .card { break-inside: avoid; }
   .sheet { overflow: visible; }
 }
 """
