@@ -41,7 +41,7 @@ class Service:
     def health(self) -> Health:
         """What is being served."""
         return Health(
-            model=type(self._recommender.network).__name__,
+            model=self._recommender.network.title,
             items=len(self._recommender.items) - 1,
             titles=self.catalogue.titled,
             reads_queries=self._recommender.network.uses_searches,
