@@ -23,6 +23,8 @@ VERBS = {
     "report": "runs on one page to read, keep and print: curves, intervals, slices, settings",
     "models": "the checkpoints that can be used by name",
     "recommend": "recommend for a list of item ids, from a checkpoint alone",
+    "serve": "answer over HTTP, with a page to try it on",
+    "export": "make a graph of a checkpoint, for ONNX Runtime or torch.export",
     "import-recbole": "turn a checkpoint of RecBole's into one of ours, without running anything in it",
     "doctor": "versions, devices, threads, what is missing",
 }

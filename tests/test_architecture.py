@@ -15,7 +15,8 @@ FLOORS = [
     {"metrics"},
     {"atomic", "models", "losses", "ranking"},
     {"qilin", "data", "checkpoints"},
-    {"training", "recommender", "serving", "experiments"},
+    {"training", "recommender", "experiments"},
+    {"serving"},
     {"__main__", "commands"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -129,6 +130,10 @@ def test_pure_rooms_know_nothing_of_files_and_experiments() -> None:
 
 def test_the_data_set_knows_nothing_of_torch() -> None:
     assert breaches(rooms={"qilin", "atomic"}, packages={"torch", "lightning"}) == []
+
+
+def test_pandas_is_for_who_brings_it() -> None:
+    assert breaches(rooms={"recommender", "serving", "atomic", "data"} & set(ROOMS), packages={"pandas"}) == []
 
 
 def test_recbole_is_imported_in_models_alone() -> None:
