@@ -135,14 +135,8 @@ def _seconds(timestamps: str) -> list[float]:
 def _titles(path: Path, item_ids: list[str]) -> dict[str, str]:
     from recsys import atomic
 
-    header = atomic.read_header(path)
-    field = next((name for name in header if name.endswith("title")), None)
-    if field is None:
-        raise InputError(f"{path}: no field whose name ends in 'title'.")
-    frame = atomic.read(path, ["item_id", field])
-    frame = frame.filter(frame["item_id"].is_in(item_ids))
-    space = "" if field == "title" else " "  # our converter separates characters, RecBole's data sets words
-    found = dict(zip(frame["item_id"], (space.join(words) for words in frame[field]), strict=True))
+    frame = atomic.read_titles(path)
+    found = dict(frame.filter(frame["item_id"].is_in(item_ids)).iter_rows())
     return {item: found.get(item, "") for item in item_ids}
 
 

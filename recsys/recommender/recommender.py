@@ -59,6 +59,7 @@ class Recommender:
         self.items = checkpoint.items
         self.network = checkpoint.network.to(device).eval()
         self.metrics = checkpoint.metrics
+        self.popularity = checkpoint.popularity
         self.numbers = {token: i for i, token in enumerate(checkpoint.items.tokens, 1)}
         """Of the items' external ids."""
         self._popularity = torch.from_numpy(checkpoint.popularity).to(device, torch.float32)

@@ -2,7 +2,7 @@
 
 import torch
 
-from recsys.models import HSTU, BERT4Rec, SASRec, SearchBERT4Rec, SearchSASRec, eSASRec
+from recsys.models import HSTU, BERT4Rec, SASRec, SearchBERT4Rec, SearchSASRec, SESRec, UniSAR, eSASRec
 
 TOKENS = ["n1", "n2", "n3", "猫", "5", "n6", "n7"]
 SIZE = {"n_items": 8, "max_len": 4, "dim": 8, "layers": 2, "heads": 2}
@@ -11,6 +11,8 @@ MORE = {
     BERT4Rec: {"inner_dim": 8},
     SearchSASRec: {"inner_dim": 8, "buckets": 97},
     SearchBERT4Rec: {"inner_dim": 8, "buckets": 97},
+    SESRec: {"inner_dim": 8, "buckets": 97},
+    UniSAR: {"inner_dim": 8, "buckets": 97},
     HSTU: {},
     eSASRec: {"inner_dim": 8, "time_bias": True},
 }
