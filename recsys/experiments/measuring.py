@@ -86,7 +86,7 @@ class _Runner:
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
             last = (self.log.read_text("utf-8").strip().splitlines() or [f"exit code {child.returncode}"])[-1]
-            raise InputError(f"{self.plan.row}: recsys {arguments[0]} failed ({last}); see {self.log}.")
+            raise InputError(f"{self.log}: recsys {arguments[0]} of {self.plan.row} failed ({last}).")
         unit = 1 if sys.platform == "darwin" else 1024
         return _Used(used.ru_utime + used.ru_stime, perf_counter() - started, used.ru_maxrss * unit)
 
