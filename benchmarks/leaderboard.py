@@ -92,15 +92,15 @@ same script measures what is missing, row by row. Any row can be run again:
 recsys reproduce sasrec_qilin/0    # config and seed; without the seed, all of them
 ```
 
-The same versions on the same machine have to give the same digits. Elsewhere sums are rounded otherwise, and each metric
-has to lie in the interval of the row. If one does not, the exit code is 2.
+The same versions on the same machine have to give the same digits. Elsewhere sums are rounded otherwise, and each
+metric has to lie in the interval of the row. If one does not, the exit code is 2.
 
-- Metrics are of the test split, means over the seeds; brackets hold the 95 % interval over users, the mean of the seeds'
-  own. One seed is no experiment: configs whose intervals overlap are not told apart here, and runs that lie side by side
-  can be compared in pairs by `recsys compare`.
+- Metrics are of the test split, means over the seeds; brackets hold the 95 % interval over users, the mean of the
+  seeds' own. One seed is no experiment: configs whose intervals overlap are not told apart here. `recsys compare`
+  takes differences in pairs, which tells more.
 - CPU s, wall s and GB are of the fits alone, start and validation included, means over the seeds: one thread on a
-  machine that others used at the same time, so that wall seconds say little. A config that grows from another counts the
-  fit of that one too.
+  machine that others used at the same time, so that wall seconds say little. A config that grows from another counts
+  the fit of that one too.
 - Weights are chosen by NDCG@10 on validation; no test figure chose anything.
 """
 HEADINGS = (
@@ -108,8 +108,9 @@ HEADINGS = (
     *("parameters", "CPU s", "wall s", "GB"),
 )
 NOTES = {
-    "qilin-synthetic": """Synthetic data, as `recsys demo` makes them: clicks follow searches by plan, and nothing here says
-anything about the real Qilin. Steps, dropout and batches are those of the demo, for small data; see the commands below.""",
+    "qilin-synthetic": """Synthetic data, as `recsys demo` makes them: clicks follow searches by plan, and nothing here
+says anything about the real Qilin. Steps, dropout and batches are those of the demo, for small data (see the commands);
+eSASRec and HSTU take the steps of its BERT4Rec.""",
     "ml-100k": "MovieLens-100k, leave-one-out. The configs are as shipped.",
 }
 

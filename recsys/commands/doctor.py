@@ -18,6 +18,7 @@ INSTALL_RECBOLE = "pip install --no-deps recbole==1.2.1"
 PURPOSES = {
     "export": "checkpoints as ONNX",
     "serve": "recommendations over HTTP",
+    "sweep": "searching settings by recsys sweep",
     "engines": "conversion of logs that outgrow one machine",
     "dev": "tests and checks",
 }
