@@ -37,7 +37,7 @@ def call(
     verb = function.__name__.replace("_", "-")
     parser = Parser(prog=f"recsys {verb}", description=(function.__doc__ or "").split("Args:")[0], allow_abbrev=False)
     names = [name.removeprefix("--") for name in lists or {}]
-    skipped = {*names, *(given or {})}
+    skipped: set[str | int] = {*names, *(given or {})}
     parser.add_function_arguments(function, as_group=False, as_positional=positional, skip=skipped)
     for name, text in (lists or {}).items():
         parser.add_argument(name, nargs="+", type=str, help=text)

@@ -129,7 +129,7 @@ def _results(folder: Path, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _place(threads: int) -> dict[str, str]:
+def _place(threads: int) -> dict[str, Any]:
     """The device that Lightning takes by itself, the machine and the versions."""
     import torch
 
