@@ -69,7 +69,7 @@ class _Runner:
     progress: Callable[[str], None]
 
     def __call__(self, arguments: list[str]) -> _Used:
-        """The kernel counts this process's memory as that of the child's first moment, which is less than any fit's."""
+        """Run one command to its end; what it says goes into the log."""
         names = ("OMP_NUM", "MKL_NUM", "OPENBLAS_NUM", "NUMBA_NUM", "POLARS_MAX")
         environment = os.environ | {f"{name}_THREADS": str(self.threads) for name in names}
         self.progress(f"{self.plan.row}: recsys {shlex.join(arguments[:3])}")
@@ -87,6 +87,7 @@ class _Runner:
         if child.returncode:
             last = (self.log.read_text("utf-8").strip().splitlines() or [f"exit code {child.returncode}"])[-1]
             raise InputError(f"{self.log}: recsys {arguments[0]} of {self.plan.row} failed ({last}).")
+        # the kernel counts this process's memory as that of the child's first moment, which is less than any fit's
         unit = 1 if sys.platform == "darwin" else 1024
         return _Used(used.ru_utime + used.ru_stime, perf_counter() - started, used.ru_maxrss * unit)
 
@@ -95,10 +96,10 @@ def _commands(plan: Plan, text: str) -> list[list[str]]:
     """The arguments of each `recsys …`; nothing else is run, since a leaderboard may come from anyone."""
     found = []
     for part in text.split(" && "):
-        program, verb, *rest = [*shlex.split(part), "", ""][: max(2, len(shlex.split(part)))]
-        if program != "recsys" or verb not in VERBS:
+        program, *arguments = shlex.split(part) or [""]
+        if program != "recsys" or not arguments or arguments[0] not in VERBS:
             raise InputError(f"{plan.row}: {part!r} is none of the commands recsys {', '.join(VERBS)}.")
-        found.append([verb, *rest])
+        found.append(arguments)
     return found
 
 

@@ -17,7 +17,7 @@ from recsys.experiments.measuring import measure
 from recsys.metrics import Interval
 
 ROOT = Path(__file__).parents[2]
-TINY = "--data.path data/ml-100k --model.network.init_args.layers 1 --data.max_len 5 --data.stride 5"
+TINY = "--model.network.init_args.layers 1 --model.cutoffs [10] --data.max_len 5 --data.stride 5"
 PLAN = Plan(
     row="tiny/0",
     config="sasrec_ml-100k",
