@@ -11,11 +11,13 @@ import argparse
 import os
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
 os.environ.setdefault("WANDB_SILENT", "true")
+
+import yaml
 
 from recsys.commands.demo import FITS, settings
 from recsys.commands.output import step
@@ -24,6 +26,7 @@ from recsys.experiments.measuring import measure
 from recsys.files import atomic_file
 
 HERE = Path(__file__).parent
+CONFIGS = HERE.parent / "zoo_configs"
 BOARD, PAGE = HERE / "leaderboard.csv", HERE.parent / "docs" / "leaderboard.md"
 ML_100K, QILIN = "data/ml-100k", "data/qilin-synthetic"
 PREPARE = {
@@ -37,19 +40,18 @@ LAYERS = "model.network.init_args.layers"
 GROWN = {**SEARCH, LAYERS: FITS["bert4rec"][LAYERS]}  # shaped as the BERT4Rec that it grows from
 # These leave popularity behind as late as BERT4Rec does: its steps, not its network
 LATE = {key: value for key, value in FITS["bert4rec"].items() if not key.startswith("model.network.")}
-# As in `recsys demo`: a config, its settings for small data, and the config that it grows from
-ON_QILIN = (
-    ("sasrec", FITS["sasrec"], None),
-    ("searchsasrec", SEARCH, "sasrec"),
-    ("searchsasrec-cross", SEARCH, "sasrec"),
-    ("searchsasrec-interleave", INTERLEAVED, None),
-    ("esasrec", LATE, None),
-    ("hstu", LATE, None),
-    ("bert4rec", FITS["bert4rec"], None),
-    ("searchbert4rec", GROWN, "bert4rec"),
-)
-ON_ML_100K = ("sasrec", "esasrec", "bert4rec", "hstu")
-# Those that train on every target in a row of its own come last
+# What suits a config for Qilin on small data, beside what `recsys demo` sets for all; the cheap ones first
+OWN = {
+    "sasrec_qilin": FITS["sasrec"],
+    "searchsasrec_qilin": SEARCH,
+    "searchsasrec-cross_qilin": SEARCH,
+    "searchsasrec-interleave_qilin": INTERLEAVED,
+    "esasrec_qilin": LATE,
+    "hstu_qilin": LATE,
+    "bert4rec_qilin": FITS["bert4rec"],
+    "searchbert4rec_qilin": GROWN,
+}
+ON_ML_100K = ("sasrec_ml-100k", "esasrec_ml-100k", "bert4rec_ml-100k", "hstu_ml-100k")
 RECBOLE = (
     *("FPMC", "FOSSIL", "TransRec", "HRM", "NPE", "SHAN", "STAMP", "GRU4Rec", "NARM", "SASRec", "LightSANs", "CORE"),
     *("HGN", "Caser", "SINE", "NextItNet", "BERT4Rec", "GRU4RecF", "SASRecF", "FDSA", "GRU4RecCPR", "SASRecCPR"),
@@ -59,20 +61,28 @@ RECBOLE = (
 
 def plans() -> list[Plan]:
     """All that is to be measured, in this order: what is cheap first, and every config before any comes again."""
-    first, *more = ([on_qilin(*each, seed) for each in ON_QILIN] for seed in (0, 1, 2))
-    own = [[on_ml_100k(f"{model}_ml-100k", seed) for model in ON_ML_100K] for seed in (0, 1, 2)]
-    recbole = [on_ml_100k(model, 0) for model in RECBOLE]
+    first, *more = ([on_qilin(config, seed) for config in shipped("*_qilin.yaml", OWN)] for seed in (0, 1, 2))
+    own = [[on_ml_100k(config, seed) for config in shipped("*_ml-100k.yaml", ON_ML_100K)] for seed in (0, 1, 2)]
+    recbole = [on_ml_100k(config, 0) for config in shipped("recbole/*.yaml", RECBOLE)]
     return [*first, *own[0], *more[0], *recbole, *more[1], *own[1], *own[2]]
 
 
-def on_qilin(model: str, own: dict[str, str], base: str | None, seed: int) -> Plan:
+def shipped(pattern: str, ordered: Iterable[str]) -> list[str]:
+    """The shipped configs of a kind, in that order; others behind them."""
+    names = {file.stem for file in CONFIGS.glob(pattern)}
+    return [*(name for name in ordered if name in names), *sorted(names - {*ordered})]
+
+
+def on_qilin(config: str, seed: int) -> Plan:
+    """The fit that a config grows from, its own, and its test."""
     common = ["--data.path", QILIN, "--seed_everything", str(seed)]
-    of = {name: ["--config", f"{name}_qilin", *common, *settings(flags)] for name, flags, _ in ON_QILIN}
-    fits = [["fit", *of[name]] for name in (base, model) if name is not None]
-    return plan(f"{model}_qilin", QILIN, seed, [*fits, ["test", *of[model]]])
+    base = yaml.safe_load((CONFIGS / f"{config}.yaml").read_text("utf-8"))["model"].get("warm_start")
+    of = {name: ["--config", name, *common, *settings(OWN.get(name, {}))] for name in (base, config) if name}
+    return plan(config, QILIN, seed, [*(["fit", *flags] for flags in of.values()), ["test", *of[config]]])
 
 
 def on_ml_100k(config: str, seed: int) -> Plan:
+    """As shipped."""
     common = ["--config", config, "--seed_everything", str(seed)]
     return plan(config, ML_100K, seed, [["fit", *common], ["test", *common]])
 
