@@ -1,5 +1,6 @@
 """Trained models as folders that anyone can check and load without running foreign code."""
 
-from recsys.checkpoints.folder import FILES, Checkpoint, load, save, verify
+from recsys.checkpoints.folder import Checkpoint, load, save, weights_sha256
+from recsys.checkpoints.manifest import FILES, verify
 
-__all__ = ["FILES", "Checkpoint", "load", "save", "verify"]
+__all__ = ["FILES", "Checkpoint", "load", "save", "verify", "weights_sha256"]
