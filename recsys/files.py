@@ -1,4 +1,4 @@
-"""Where files lie, and writing so that a reader never sees half of one: into a neighbour first, renamed when complete."""
+"""Where files lie, and writing so that nobody sees half of one: into a neighbour first, renamed when complete."""
 
 import hashlib
 import os
@@ -70,10 +70,10 @@ def cache_folder() -> Path | None:
 
 
 def shipped(name: str) -> Path:
-    """The folder `name` that comes with the library: beside the package in a clone, inside of it when installed."""
+    """The folder `name` that comes with the library: inside the package when installed, beside it in a clone."""
     here = Path(__file__).parent
-    beside = here.parent / name
-    return beside if beside.is_dir() else here / "_zoo" / name
+    inside = here / "_zoo" / name
+    return inside if inside.is_dir() else here.parent / name
 
 
 def _umask() -> int:

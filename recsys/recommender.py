@@ -71,13 +71,13 @@ class Recommender:
             self._table = self.network.item_vectors()
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, device: str = "cpu") -> "Recommender":
-        """Verify and load a checkpoint folder.
+    def from_pretrained(cls, source: str | Path, device: str = "cpu") -> "Recommender":
+        """Verify and load a checkpoint: a folder, a name in the zoo's list, or an address (`checkpoints.fetch`).
 
         Raises:
-            InputError: the folder is missing, damaged, or not a checkpoint; a model that knows only its own users.
+            InputError: it is missing, damaged, or not a checkpoint; a model that knows only its own users.
         """
-        return cls(checkpoints.load(Path(folder)), device)
+        return cls(checkpoints.load(checkpoints.fetch(source)), device)
 
     def recommend(
         self,

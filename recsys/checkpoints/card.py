@@ -13,13 +13,15 @@ recsys recommend --checkpoint THIS_FOLDER --history ID,ID,ID --k 10
 OWN_USERS = """It has a vector for each user of the data that it was
 trained on, and answers for these users alone: `recsys test` and `recsys predict` with `--ckpt_path THIS_FOLDER`."""
 
-USE = """To propose what a user may want next among the items of its vocabulary, to be compared with in research, and to be
-trained further. Not to infer anything about a person from what it recommends, and not to decide about anybody."""
+USE = """To propose what a user may want next among the items of its vocabulary, to be compared with in research, and to
+be trained further. Not to infer anything about a person from what it recommends, and not to decide about anybody."""
 
 NOT_COLD = "Items that were not in the training data cannot be recommended, and are dropped from a given history."
 COLD = "Items of its vocabulary without clicks in the training data are judged by their titles and categories alone."
 FEEDBACK = """It learnt from clicks, which follow what was shown: popular items and the habits of the users in the data
 are repeated. What it was not measured on (other times, other users, other languages) nobody knows."""
+
+UNKNOWN = "not named. Ask whose data it is before you pass this on."
 
 BASELINES = ("ceiling/", "popular/", "position/", "random/", "recent/")
 """What `recsys test` puts before the metrics of rankers that are not the model."""
@@ -65,7 +67,7 @@ Made by recsys-zoo {config["versions"]["recsys-zoo"]}. {OWN_USERS if hyperparame
 {COLD if hyperparameters.get("content") else NOT_COLD} {FEEDBACK}
 
 ## Licence
-Of the data, and so of what is made from it: {data.get("licence") or "not named. Ask whose data it is before you pass this on."}
+Of the data, and so of what is made from it: {data.get("licence") or UNKNOWN}
 """
 
 
@@ -73,7 +75,9 @@ def _front_matter(data: dict[str, Any]) -> str:
     """What model hubs read: YAML, of which JSON is a part."""
     named = {"license": "other", "license_name": data["licence"]} if data.get("licence") else {}
     facts = {"library_name": "recsys-zoo", "tags": ["recommender-system", "sequential-recommendation"], **named}
-    return "\n".join(["---", *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in facts.items()), "---"])
+    return "\n".join(
+        ["---", *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in facts.items()), "---"]
+    )
 
 
 def _protocol(data: dict[str, Any]) -> str:

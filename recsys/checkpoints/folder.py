@@ -144,7 +144,7 @@ def fill(network: Model, weights: Mapping[str, Tensor]) -> Model:
     """
     precisions = {tensor.dtype for tensor in weights.values() if tensor.is_floating_point()}
     if len(precisions) == 1:
-        network.to(*precisions)
+        network.to(precisions.pop())
     own = network.state_dict()
     for name, tensor in weights.items():
         if name in own and own[name].dtype != tensor.dtype:
@@ -190,5 +190,3 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "unknown"
-
-

@@ -11,7 +11,7 @@ from recsys.files import sha256
 
 MANIFEST = "manifest.json"
 FILES = ("model.safetensors", "config.json", "items.tsv", "metrics.json", "README.md")
-LIMITS = {name: 1 << 20 for name in (MANIFEST, "config.json", "metrics.json", "README.md")}
+LIMITS = dict.fromkeys((MANIFEST, "config.json", "metrics.json", "README.md"), 1 << 20)
 """Bytes that the small files may have at most; the others are as large as the manifest says."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

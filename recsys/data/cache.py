@@ -14,7 +14,6 @@ import json
 import math
 import mmap
 import os
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress

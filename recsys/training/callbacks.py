@@ -62,7 +62,9 @@ class ExportCheckpoint(Callback):
         self.start_score: float | None = None
         self.start_state: dict[str, Any] = {}
 
-    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
         """Note beside Lightning's state what `recsys export` needs to make a checkpoint of it."""
         assert isinstance(pl_module, SequentialRecommender)
         checkpoint[lightning.KEY] = lightning.note(described(pl_module, {}))
