@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys.checkpoints import lightning
+from recsys.checkpoints.card import BASELINES
 from recsys.checkpoints.folder import Checkpoint, load, weights_sha256
 from recsys.errors import InputError
 
@@ -36,11 +37,19 @@ def export(source: Path, results: Path | None = None, licence: str | None = None
 def _measured(checkpoint: Checkpoint, tested: dict[str, Any], file: Path) -> Checkpoint:
     try:
         facts = {key: tested[key] for key in ("protocols", "requests", "users")}
-        intervals = {name: (ends[0], ends[1]) for name, ends in tested["intervals"].items() if None not in ends}
-        metrics = {**checkpoint.metrics, **tested["metrics"]}
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        ends = {
+            name: (low, high) for name, (low, high) in tested["intervals"].items() if _kept(name) and low is not None
+        }
+        metrics = {name: value for name, value in tested["metrics"].items() if _kept(name)}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{file}: not what `recsys test` writes ({error!r}).") from error
-    return replace(checkpoint, data=checkpoint.data | facts, metrics=metrics, intervals=intervals)
+    return replace(checkpoint, data=checkpoint.data | facts, metrics=checkpoint.metrics | metrics, intervals=ends)
+
+
+def _kept(name: str) -> bool:
+    """The model's own metrics and those of the most popular items; what else was ranked beside it stays in the run."""
+    ranker = name.partition("/")[2]
+    return ranker.startswith("popular/") or not ranker.startswith(BASELINES)
 
 
 def _tested(file: Path) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from recsys.checkpoints import manifest
-from recsys.checkpoints.folder import load
 from recsys.checkpoints.manifest import FILES, MANIFEST, read_json
 from recsys.errors import InputError
 from recsys.files import sha256, shipped
@@ -49,6 +48,8 @@ def describe(folder: Path, source: str) -> dict[str, Any]:
     Raises:
         InputError: it does not verify, or cannot be loaded.
     """
+    from recsys.checkpoints.folder import load  # late: who only reads the list needs no torch
+
     checkpoint = load(folder)
     shown = [name for name in HEADLINE if name in checkpoint.metrics]
     entry = Entry(

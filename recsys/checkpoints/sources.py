@@ -40,7 +40,7 @@ def fetch(source: str | Path, progress: Progress = lambda message: None) -> Path
     if isinstance(source, str) and source in entries:
         return listed(entries[source], progress)
     folder = Path(source)
-    if not folder.exists() and entries:
+    if isinstance(source, str) and registry.NAME.fullmatch(source) and not folder.exists():
         raise InputError(
             f"{source}: neither a folder nor the name of a checkpoint.{did_you_mean(str(source), entries)}"
         )
@@ -79,9 +79,7 @@ def _fetch(place: Remote, expected: str | None, progress: Progress) -> Path:
     if known and (found := _kept(root / known)):
         return found
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".arriving.", dir=root) as temporary:
-            arrived = Path(temporary)
+        with _arriving(root) as arrived:
             progress(f"asking {place.address}")
             place.manifest(arrived, progress)
             wanted = manifest.read(arrived)
@@ -96,8 +94,6 @@ def _fetch(place: Remote, expected: str | None, progress: Progress) -> Path:
             raise
         progress(f"{place.address} does not answer; this is what it gave before")
         return earlier
-    except PermissionError as error:
-        raise InputError(f"{root}: cannot be written to; set RECSYS_CACHE to a folder that can.") from error
     with atomic_file(note) as file:
         file.write_text(json.dumps({"address": place.address, "manifest_sha256": digest}) + "\n", "utf-8")
     return folder
@@ -164,6 +160,25 @@ def _room(part: Path) -> Iterator[None]:
         raise InputError(
             f"{part.parent}: the disk is full ({brief(reason)}); nothing of the download is kept."
         ) from error
+
+
+@contextmanager
+def _arriving(root: Path) -> Iterator[Path]:
+    """An empty folder in the cache that goes again.
+
+    Raises:
+        InputError: the cache cannot be written.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".arriving.", dir=root))
+    except OSError as error:
+        reason = f"downloads cannot be kept there ({error.strerror}); set RECSYS_CACHE to a folder that can be written"
+        raise InputError(f"{root}: {reason}.") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _whole(file: Path, entry: manifest.Entry) -> bool:
