@@ -172,6 +172,12 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def flip(content: bytes) -> bytes:
+    """The same size, and one bit of it another."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
 @contextmanager
 def serving(server: ThreadingHTTPServer) -> Iterator[None]:
     """Answer in a thread until the block is left."""

@@ -147,7 +147,7 @@ class Wandb:
             if entries[name].ref is not None:
                 raise InputError(f"{self.address}: {name} is a reference to another place, which is not followed.")
             (folder / name).unlink(missing_ok=True)
-            entries[name].download(root=str(folder), skip_cache=True)
+            self._artifact.get_entry(name).download(root=str(folder), skip_cache=True)
         except (wandb.errors.Error, ValueError, OSError) as error:
             if isinstance(error, InputError) or (isinstance(error, OSError) and error.errno in DISK_FULL):
                 raise

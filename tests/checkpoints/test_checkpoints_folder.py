@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import safetensors.torch
 import torch
+from tiny_checkpoint import agree
 
 from recsys import checkpoints
 from recsys.atomic import Vocabulary
@@ -60,12 +61,6 @@ def edit(folder, name, change):
     change(content)
     (folder / name).write_text(json.dumps(content), "utf-8")
     agree(folder, name)
-
-
-def agree(folder, name):
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest[name] = {"sha256": sha256(folder / name), "size": (folder / name).stat().st_size}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def scores(network, batch):

@@ -9,21 +9,16 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from loopback_hub import COMMIT, NOBODY, Hub, environment, serving
+from loopback_hub import COMMIT, NOBODY, Hub, environment, flip, serving
+from tiny_checkpoint import SIX, WEIGHTS, write
 
 from recsys import checkpoints
 from recsys.__main__ import main
-from recsys.atomic import Vocabulary
-from recsys.checkpoints import Checkpoint, fetch, registry, sources, web
+from recsys.checkpoints import fetch, registry, sources, web
 from recsys.errors import InputError
 from recsys.files import sha256
-from recsys.models import SASRec
 
-SIX = {*checkpoints.FILES, "manifest.json"}
-WEIGHTS = "model.safetensors"
 ADDRESS = "hf://zoo/tiny"
 
 CALLS = """
@@ -41,16 +36,6 @@ for source in sys.argv[2:]:
     except InputError as error:
         print(json.dumps("refused: " + str(error)))
 """
-
-
-def write(folder: Path, n_items: int = 300, dim: int = 8) -> Path:
-    torch.manual_seed(0)
-    network = SASRec(n_items, 5, dim, 1, 2, 8)
-    items = Vocabulary([f"n{i}" for i in range(1, n_items)])
-    data = {"name": "tiny", "licence": "CC0-1.0"}
-    metrics, intervals = {"test/ndcg@10": 0.25, "test/ndcg@5": 0.125}, {"test/ndcg@10": (0.2, 0.3)}
-    checkpoints.save(Checkpoint(network, items, np.arange(n_items), data, metrics, intervals), folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +91,6 @@ def fetched(start):
 def visible(cache: Path) -> set[str]:
     """What lies in the cache and could be taken for a checkpoint."""
     return {path.name for path in cache.glob("*") if not path.name.startswith(".") and path.name != "addresses"}
-
-
-def flip(content: bytes) -> bytes:
-    """The same size, and one bit of it another."""
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
 
 
 # the Hub
@@ -332,7 +311,7 @@ class Elsewhere(BaseHTTPRequestHandler):
 def test_web_a_redirect_that_leaves_https_is_not_followed(cache, monkeypatch, target):
     monkeypatch.setattr(Elsewhere, "target", target)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
-    with serving(server), pytest.raises(InputError, match="is not allowed|which is not https"):
+    with serving(server), pytest.raises(InputError, match=r"is not allowed|which is not https"):
         fetch(f"http://127.0.0.1:{server.server_port}/x")
 
 
