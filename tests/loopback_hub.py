@@ -82,7 +82,7 @@ class Answer(BaseHTTPRequestHandler):
         """Creating a repository, asking how files are to be sent, and a commit: JSON, or one object a line."""
         hub, path = self.server, self.path.partition("?")[0]
         api = f"/api/{hub.kind}/{hub.repository}"
-        text = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        text = self.body().decode()
         if path == "/api/repos/create":
             organisation, name = hub.repository.split("/")
             asked = json.loads(text)
@@ -90,6 +90,9 @@ class Answer(BaseHTTPRequestHandler):
                 self.say(403, {"error": "You don't have the rights to create a model there."})
             else:
                 self.say(200, {"url": f"{hub.url}/{hub.repository}", "id": hub.repository})
+        elif path == "/api/validate-yaml":
+            told = [] if json.loads(text)["content"].startswith("---\n") else [{"message": "no front matter"}]
+            self.say(200, {"errors": told, "warnings": []})
         elif path == f"{api}/preupload/main":
             files = [each["path"] for each in json.loads(text)["files"]]
             told = [{"path": name, "uploadMode": "regular", "shouldIgnore": False} for name in files]
@@ -103,6 +106,17 @@ class Answer(BaseHTTPRequestHandler):
         else:
             self.say(404, {"error": "Not found"}, {"X-Error-Code": "RepoNotFound"})
 
+    def body(self) -> bytes:
+        """What was sent, in one piece or in several."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
     def entry(self, name: str) -> dict:
         content = self.server.files[name]
         lfs = {"oid": sha256(content), "size": len(content), "pointerSize": 134}
@@ -111,7 +125,7 @@ class Answer(BaseHTTPRequestHandler):
     def say(self, status: int, body: object, headers: dict[str, str] | None = None) -> None:
         content = json.dumps(body).encode()
         self.start(status, {"Content-Type": "application/json", "Content-Length": str(len(content)), **(headers or {})})
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(content)
 
     def start(self, status: int, headers: dict[str, str]) -> None:

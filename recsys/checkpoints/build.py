@@ -14,7 +14,7 @@ from recsys.checkpoints.manifest import brief
 from recsys.errors import InputError, did_you_mean
 from recsys.models import Model
 
-FACTOR, SPARE = 2, 1 << 20
+FACTOR, SPARE = 2, 1 << 16
 """Numbers that building may take for each number of the weights (layers are copies of a first), and besides."""
 
 

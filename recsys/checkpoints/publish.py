@@ -1,5 +1,7 @@
 """From a checkpoint folder to a place where others fetch it, and what the zoo's list has to say of it."""
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -50,20 +52,25 @@ def _to_hub(folder: Path, target: str) -> str:
 
 
 def _to_wandb(folder: Path, target: str, entry: dict[str, Any]) -> str:
-    import wandb
-
     place = Wandb(target if ":" in target.partition("://")[2] else f"{target}:latest")
     entity, project, name = place.path.partition(":")[0].split("/")
-    artifact = wandb.Artifact(name, type="model", metadata={key: entry[key] for key in ("model", "data", "metrics")})
-    for file in (*FILES, MANIFEST):
-        artifact.add_file(str(folder / file), name=file)
+    if os.environ.get("WANDB_MODE", "online") not in ("online", "shared"):
+        raise InputError(f"{target}: WANDB_MODE is {os.environ['WANDB_MODE']}, in which wandb publishes nothing.")
+
+    import wandb
+
     try:
-        with wandb.init(entity=entity, project=project, job_type="publish") as run:
-            if run.offline:
-                raise InputError(f"{target}: wandb is offline (WANDB_MODE), and can publish nothing.")
+        wandb.Api()  # without a login or a network it says so at once, where a run would wait for minutes
+        artifact = wandb.Artifact(
+            name, type="model", metadata={key: entry[key] for key in ("model", "data", "metrics")}
+        )
+        for file in (*FILES, MANIFEST):
+            artifact.add_file(str(folder / file), name=file)
+        with (
+            tempfile.TemporaryDirectory() as logs,
+            wandb.init(entity=entity, project=project, job_type="publish", dir=logs) as run,
+        ):
             logged = run.log_artifact(artifact, aliases=["latest"]).wait()
-    except (wandb.errors.Error, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+    except (wandb.errors.Error, ValueError, OSError) as error:
         raise InputError(f"{target}: wandb does not take it ({hub.first_line(error)}). {OTHERWISE}") from error
     return f"wandb://{entity}/{project}/{name}:{logged.version}"
