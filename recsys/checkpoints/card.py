@@ -23,6 +23,9 @@ are repeated. What it was not measured on (other times, other users, other langu
 
 UNKNOWN = "not named. Ask whose data it is before you pass this on."
 
+HUB_LICENCES = frozenset(["apache-2.0", "cc-by-4.0", "cc0-1.0", "mit"])
+"""Licences with a name of their own on the Hugging Face Hub; any other is "other" there."""
+
 BASELINES = ("ceiling/", "popular/", "position/", "random/", "recent/")
 """What `recsys test` puts before the metrics of rankers that are not the model."""
 
@@ -64,7 +67,9 @@ Made by recsys-zoo {config["versions"]["recsys-zoo"]}. {OWN_USERS if hyperparame
 {USE}
 
 ## Limits
-{COLD if hyperparameters.get("content") else NOT_COLD} {FEEDBACK}
+{COLD if hyperparameters.get("content") else NOT_COLD}
+
+{FEEDBACK}
 
 ## Licence
 Of the data, and so of what is made from it: {data.get("licence") or UNKNOWN}
@@ -73,11 +78,12 @@ Of the data, and so of what is made from it: {data.get("licence") or UNKNOWN}
 
 def _front_matter(data: dict[str, Any]) -> str:
     """What model hubs read: YAML, of which JSON is a part."""
-    named = {"license": "other", "license_name": data["licence"]} if data.get("licence") else {}
-    facts = {"library_name": "recsys-zoo", "tags": ["recommender-system", "sequential-recommendation"], **named}
-    return "\n".join(
-        ["---", *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in facts.items()), "---"]
-    )
+    licence = str(data.get("licence") or "")
+    short = licence.partition(" ")[0].lower()
+    named = {"license": short} if short in HUB_LICENCES else {"license": "other", "license_name": licence}
+    facts = {"library_name": "recsys-zoo", "tags": ["recommender-system", "sequential-recommendation"]}
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in {**facts, **named}.items() if value]
+    return "\n".join(["---", *lines, "---"])
 
 
 def _protocol(data: dict[str, Any]) -> str:
