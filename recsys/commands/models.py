@@ -30,12 +30,12 @@ def models(runs: str | None = None) -> None:
         for name, entry in listed.items():
             place = entry.source if "://" in entry.source else "here"
             facts = (f"{entry.items:,}", f"{entry.size / 1e6:,.1f} MB", _metrics(entry.metrics, entry.intervals))
-            table.add_row(*map(Text, (name, entry.model, entry.data, *facts, place)))
+            table.add_row(*map(_cell, (name, entry.model, entry.data, *facts, place)))
         console.print(table)
     if root.is_dir():
         table = _table("checkpoint")
         for manifest in sorted(root.rglob("manifest.json")):
-            table.add_row(*map(Text, _row(manifest.parent)))
+            table.add_row(*map(_cell, _row(manifest.parent)))
         console.print(table if table.row_count else f"No checkpoints under {root}.")
 
 
@@ -65,6 +65,11 @@ def _row(folder: Path) -> tuple[str, ...]:
         )
     except (InputError, KeyError, TypeError, AttributeError, ValueError) as error:
         return str(folder), "damaged, or of another version", "", "", "", brief(error)
+
+
+def _cell(text: str) -> Text:
+    """As it is, no markup; what a foreign file says may not speak to the terminal."""
+    return Text("".join(filter(str.isprintable, text)))
 
 
 def _metrics(metrics: dict[str, float], intervals: dict[str, list[float]]) -> str:
