@@ -20,7 +20,9 @@ def export(file: str, output: str | None = None, results: str | None = None, lic
 
     source = Path(file)
     target = Path(output or source.with_suffix(""))
-    if target == source or (target.exists() and not (target / "manifest.json").is_file()):
+    if target == source:
+        raise InputError("--output: name the checkpoint folder to write.")
+    if target.exists() and not (target / "manifest.json").is_file():
         raise InputError(f"--output {target}: exists and is no checkpoint folder; name another.")
     checkpoint = complete(source, Path(results) if results else None, licence)
     save(checkpoint, target)

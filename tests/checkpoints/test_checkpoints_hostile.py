@@ -8,18 +8,23 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tiny_checkpoint import SIX, WEIGHTS, agree, write
 
 from recsys import checkpoints
+from recsys.atomic import Vocabulary
 from recsys.checkpoints import registry
 from recsys.checkpoints.archive import refuse_packed
 from recsys.checkpoints.build import SPARE, build
 from recsys.checkpoints.manifest import FILES, LIMITS
 from recsys.errors import InputError
+from recsys.models import RecBole, SASRec
+from recsys.models.content import CATEGORIES
 
 
 @pytest.fixture
@@ -203,13 +208,30 @@ def test_a_header_that_lies(made, header):
 
 
 def test_weights_of_another_kind_of_number(made):
-    import safetensors.torch
-
     weights = safetensors.torch.load_file(made / WEIGHTS)
     name = next(iter(weights))
     safetensors.torch.save_file(weights | {name: weights[name].to(torch.int64)}, made / WEIGHTS)
     agree(made, WEIGHTS)
     assert "is torch.int64 instead of torch.float32" in refused(made)
+
+
+@pytest.mark.parametrize("number", [-1, 31, 2**31 - 1])
+@pytest.mark.parametrize("name", ["item_embedding.title", "item_embedding.category", "feature_0"])
+def test_weights_that_point_out_of_a_table(tmp_path, name, number):
+    if name == "feature_0":
+        settings = {"selected_features": ["class"], "hidden_size": 8, "inner_size": 8}
+        network = RecBole("SASRecF", 20, 5, settings=settings, features={"class": np.zeros(20, np.int32)})
+    else:
+        network = SASRec(20, 5, 8, 1, 2, 8, content=True, buckets=31)
+    items = Vocabulary([f"n{i}" for i in range(1, 20)])
+    made = checkpoints.Checkpoint(network, items, np.zeros(20, np.int64), {"name": "tiny"}, {})
+    checkpoints.save(made, tmp_path / "x")
+    checkpoints.load(tmp_path / "x")
+    weights = safetensors.torch.load_file(tmp_path / "x" / WEIGHTS)
+    weights[name][-1] = number if "category" not in name or number != 31 else CATEGORIES
+    safetensors.torch.save_file(weights, tmp_path / "x" / WEIGHTS)
+    agree(tmp_path / "x", WEIGHTS)
+    assert "not the weights of the model in config.json" in refused(tmp_path / "x")
 
 
 # the configuration
