@@ -65,47 +65,87 @@ class Answer(BaseHTTPRequestHandler):
     server: Wandb
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        text = asked["query"].replace("(", " ").split()
-        operation = asked.get("operationName") or text[1]
-        self.say(json.dumps({"data": self.data(operation, asked.get("variables") or {})}).encode())
+        text = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path != "/graphql":  # what a run streams of itself
+            self.say(b"{}")
+            return
+        asked = json.loads(text)
+        operation = asked.get("operationName") or asked["query"].replace("(", " ").split()[1]
+        answer = self.data(operation, asked.get("variables") or {})
+        if answer is None:
+            self.server.unknown.append(operation)
+        self.say(json.dumps({"data": answer or {}}).encode())
 
-    def data(self, operation: str, variables: dict[str, Any]) -> dict[str, Any]:
-        if operation in ("Viewer", "GetDefaultEntity"):
-            return {"viewer": VIEWER}
-        if operation == "ServerFeaturesQuery":
-            return {"serverInfo": {"features": []}}
-        if operation == "ArtifactMembershipByName":
-            name = variables["name"].removesuffix(":v0").removesuffix(":latest")
-            if name not in self.server.artifacts or variables["project"] != "zoo":
-                return {"project": {"artifactCollectionMembership": None}}
-            sequence = {"__typename": "ArtifactSequence", "id": "c", "name": name, "project": PROJECT}
-            artifact = {
-                "__typename": "Artifact",
-                **{"id": name, "artifactSequence": sequence, "versionIndex": 0, "artifactType": {"name": "model"}},
-                **{
-                    "description": None,
-                    "metadata": "{}",
-                    "ttlDurationSeconds": -2,
-                    "ttlIsInherited": False,
-                    "tags": [],
-                },
-                **{"historyStep": None, "state": "COMMITTED", "size": 1, "digest": "d", "commitHash": "h"},
-                **{
-                    "fileCount": len(self.server.artifacts[name]),
-                    "createdAt": "2026-01-01T00:00:00",
-                    "updatedAt": None,
-                },
-                "aliases": [],
-            }
-            membership = {"__typename": "ArtifactCollectionMembership", "id": "m", "versionIndex": 0, "aliases": []}
-            more = {"createdAt": "2026-01-01T00:00:00", "artifactCollection": sequence, "artifact": artifact}
-            return {"project": {"artifactCollectionMembership": membership | more}}
-        if operation == "FetchArtifactManifest":
-            file = {"directUrl": f"{self.server.url}/manifest/{variables['id']}"}
-            return {"artifact": {"currentManifest": {"id": "x", "file": file}}}
-        self.server.unknown.append(operation)
-        return {}
+    def data(self, operation: str, asked: dict[str, Any]) -> dict[str, Any] | None:
+        """What wandb says; None to an operation that is not known here."""
+        server, given = self.server, asked.get("input", {})
+        match operation:
+            case "Viewer" | "GetDefaultEntity":
+                return {"viewer": VIEWER}
+            case "ServerFeaturesQuery":
+                return {"serverInfo": {"features": []}}
+            case "ArtifactMembershipByName":
+                name = asked["name"].removesuffix(":v0").removesuffix(":latest")
+                known = name in server.artifacts and asked["project"] == "zoo"
+                return {"project": {"artifactCollectionMembership": self.membership(name) if known else None}}
+            case "FetchArtifactManifest":
+                file = {"directUrl": f"{server.url}/manifest/{asked['id']}"}
+                return {"artifact": {"currentManifest": {"id": asked["id"], "file": file}}}
+            case "UpsertBucket":
+                project = {"id": "p", "name": "zoo", "entity": {"id": "e", "name": "me"}}
+                run = {"id": "r", "name": asked["name"], "displayName": "publish", "description": "", "config": "{}"}
+                bucket = {**run, "sweepName": None, "project": project, "historyLineCount": 0}
+                return {"upsertBucket": {"bucket": bucket, "inserted": True}}
+            case "OrganizationCoreWeaveOrganizationID":
+                return {"entity": {"organization": None}}
+            case "ArtifactType":
+                return {"project": {"artifact": None}}
+            case "CreateRunFiles":
+                return {"createRunFiles": {"runID": "r", "uploadHeaders": [], "files": []}}
+            case "CreateArtifact":
+                name = given["artifactCollectionName"]
+                server.artifacts[name] = {}
+                made = {"id": name, "state": "PENDING", "artifactSequence": {"latestArtifact": None}}
+                return {"createArtifact": {"artifact": made}}
+            case "CreateArtifactManifest":
+                file = self.upload(asked["artifactID"], "wandb_manifest.json")
+                return {"createArtifactManifest": {"artifactManifest": {"id": "x", "file": file}}}
+            case "CreateArtifactFiles":
+                nodes = [{"node": self.upload(each["artifactID"], each["name"])} for each in given["artifactFiles"]]
+                return {"createArtifactFiles": {"files": {"edges": nodes}}}
+            case "CommitArtifact":
+                server.artifacts[asked["artifactID"]].pop("wandb_manifest.json")
+                return {"commitArtifact": {"artifact": {"id": asked["artifactID"], "digest": "d"}}}
+            case "ArtifactByID":
+                return {"artifact": self.artifact(asked["id"])}
+        return None
+
+    def artifact(self, name: str) -> dict[str, Any]:
+        sequence = {"__typename": "ArtifactSequence", "id": "c", "name": name, "project": PROJECT}
+        return {
+            "__typename": "Artifact",
+            **{"id": name, "artifactSequence": sequence, "versionIndex": 0, "artifactType": {"name": "model"}},
+            **{"description": None, "metadata": "{}", "ttlDurationSeconds": -2, "ttlIsInherited": False, "tags": []},
+            **{"historyStep": None, "state": "COMMITTED", "size": 1, "digest": "d", "commitHash": "h", "aliases": []},
+            **{"createdAt": "2026-01-01T00:00:00", "updatedAt": None, "fileCount": len(self.server.artifacts[name])},
+        }
+
+    def membership(self, name: str) -> dict[str, Any]:
+        artifact = self.artifact(name)
+        membership = {"__typename": "ArtifactCollectionMembership", "id": "m", "versionIndex": 0, "aliases": []}
+        more = {"createdAt": "2026-01-01T00:00:00", "artifactCollection": artifact["artifactSequence"]}
+        return {**membership, **more, "artifact": artifact}
+
+    def upload(self, artifact: str, name: str) -> dict[str, Any]:
+        """Where a file is to be sent."""
+        url = f"{self.server.url}/upload/{artifact}/{name}"
+        node = {"id": name, "name": name, "displayName": name, "uploadUrl": url, "uploadHeaders": []}
+        return {**node, "uploadMultipartUrls": None, "storagePath": name, "artifact": {"id": artifact}}
+
+    def do_PUT(self) -> None:
+        artifact, name = self.path.split("/")[-2:]
+        self.server.artifacts[artifact][name] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.say(b"")
 
     def do_GET(self) -> None:
         *_, before, last = self.path.partition("?")[0].split("/")

@@ -83,3 +83,27 @@ def test_wandb_what_is_wrong_is_refused_in_one_sentence(server, fetched):
         assert sentence.startswith(f"refused: {address}: ")
         assert fragment in sentence
         assert "\n" not in sentence
+
+
+PUBLISH = """
+import sys
+from recsys.__main__ import main
+sys.exit(main(["publish", sys.argv[1], "wandb://me/zoo/published"]) or main(["download", "wandb://me/zoo/published:v0"]))
+"""
+
+
+def test_what_is_published_on_wandb_comes_back(server, tmp_path):
+    (tmp_path / "wandb").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", PUBLISH, str(tmp_path / "made")],
+        env=server.environment(tmp_path / "wandb") | {"RECSYS_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert '"source": "wandb://me/zoo/published:v0"' in done.stdout
+    assert server.artifacts["published"] == server.artifacts["tiny"]
+    checkpoints.verify(Path(done.stdout.splitlines()[-1]))
+    assert {path.name for path in tmp_path.iterdir()} == {"made", "wandb", "cache"}, "no logs are left about"
