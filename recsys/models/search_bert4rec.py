@@ -68,7 +68,7 @@ class SearchBERT4Rec(SearchBranch, BERT4Rec):
         )
         for name in ("mask_ratio", "last_ratio"):  # of a cloze that is not ours
             del self.hyperparameters[name]
-        self.grow_branch(dim, buckets, gram_dropout, content, share_text)
+        self.grow_reader(dim, buckets, gram_dropout, content, share_text)
         self.query_fusion = Pending(dim)
 
     def training_points(self, batch: Batch) -> tuple[Tensor, Tensor | LazyTable, Tensor]:
@@ -93,7 +93,7 @@ class SearchBERT4Rec(SearchBranch, BERT4Rec):
         """As BERT4Rec; each mask reads all searches that its point sees, for nothing else would carry them on."""
         searches = self.searches(batch)
         added = self.query_fusion.added(searches, searches.seen)[batch.point_row, batch.point_position]
-        mask = torch.arange(len(item), device=item.device), count - 1
+        mask = torch.arange(item.shape[0], device=item.device), count - 1
         return super()._answers(x.index_put(mask, x[mask] + added), item, count, batch)
 
 
