@@ -24,9 +24,11 @@ VERBS = {
     "report": "runs on one page to read, keep and print: curves, intervals, slices, settings",
     "reproduce": "run a row of the leaderboard again and say whether it agrees",
     "models": "the checkpoints that can be used by name",
+    "download": "fetch a checkpoint, from the zoo, the Hugging Face Hub, wandb or the web, and verify it",
+    "export": "make a checkpoint of a .ckpt file, or a graph of it, for ONNX Runtime or torch.export",
+    "publish": "upload a checkpoint to the Hugging Face Hub or to wandb",
     "recommend": "recommend for a list of item ids, from a checkpoint alone",
     "serve": "answer over HTTP, with a page to try it on",
-    "export": "make a graph of a checkpoint, for ONNX Runtime or torch.export",
     "import-recbole": "turn a checkpoint of RecBole's into one of ours, without running anything in it",
     "doctor": "versions, devices, threads, what is missing",
 }

@@ -8,6 +8,10 @@ class InputError(ValueError):
     """Bad input: one sentence naming the file, row, field or flag and what would be right (exit code 2)."""
 
 
+class Unreachable(InputError):
+    """A server that does not answer, or no network: what was fetched before may do instead."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the nearest known name, or the list of known names when none is near."""
     known = sorted(known)

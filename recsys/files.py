@@ -1,8 +1,9 @@
-"""Writing so that a reader never sees half a file: into a temporary neighbour first, renamed when complete."""
+"""Where files lie, and writing so that nobody sees half of one: into a neighbour first, renamed when complete."""
 
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,29 @@ def sha256(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def cache_folder() -> Path | None:
+    """Where opened data sets and downloaded checkpoints are kept; None where there is no such place."""
+    named = os.environ.get("RECSYS_CACHE")
+    if named is not None:
+        return Path(named) if named else None
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without a home
+        return None
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "recsys-zoo"
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "recsys-zoo"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "recsys-zoo"
+
+
+def shipped(name: str) -> Path:
+    """The folder `name` that comes with the library: inside the package when installed, beside it in a clone."""
+    here = Path(__file__).parent
+    inside = here / "_zoo" / name
+    return inside if inside.is_dir() else here.parent / name
 
 
 def _umask() -> int:

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "recsys"
 
 FLOORS = [
     {"__init__", "arguments", "errors", "files", "page", "wandb_server"},
-    {"metrics"},
+    {"hub", "metrics"},
     {"atomic", "models", "losses", "ranking"},
     {"qilin", "data", "checkpoints"},
     {"training", "recommender", "experiments"},

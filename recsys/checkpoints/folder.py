@@ -1,10 +1,14 @@
 """One checkpoint = one folder of six files: weights, configuration, vocabulary, metrics, model card, manifest.
 
-Nothing in it is pickled. `manifest.json` holds size and sha256 of the other five, and nothing is read before it agrees.
+Nothing in it is pickled or packed: no byte of it can run, and none unfolds into more. `manifest.json` holds size and
+sha256 of the other five, and nothing is read before it agrees.
 """
 
+import hashlib
 import json
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,18 +16,23 @@ from typing import Any
 import numpy as np
 import polars as pl
 import safetensors.torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from recsys import models
+from recsys import atomic
 from recsys.atomic import Vocabulary
+from recsys.checkpoints import manifest
+from recsys.checkpoints.build import build
 from recsys.checkpoints.card import model_card
-from recsys.errors import InputError, did_you_mean
-from recsys.files import atomic_folder, sha256
+from recsys.checkpoints.manifest import brief, read_json, verify
+from recsys.errors import InputError
+from recsys.files import atomic_folder
 from recsys.models import Model
 
-FORMAT = 1
-FILES = ("model.safetensors", "config.json", "items.parquet", "metrics.json", "README.md")
+FORMAT = 2
+WEIGHTS, ITEMS = "model.safetensors", "items.tsv"
+_COLUMNS = {"item_id": "token", "popularity": "float"}
+_MOST_CLICKS = float(1 << 53)
 
 
 @dataclass(frozen=True)
@@ -35,12 +44,18 @@ class Checkpoint:
     popularity: np.ndarray
     """Training clicks per item `[items]`, 0 for padding."""
     data: dict[str, Any]
-    """Name, fingerprint and protocol of the data that the model was trained on."""
+    """Name, fingerprint, licence and protocol of the data that the model was trained on."""
     metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Ends of the 95 % intervals of those metrics that have one."""
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write the six files; an older checkpoint at `folder` is replaced only when all are complete."""
+    """Write the six files; an older checkpoint at `folder` is replaced only when all are complete.
+
+    Raises:
+        InputError: an item id holding a tab or line break.
+    """
     network = checkpoint.network
     config = {
         "format": FORMAT,
@@ -51,20 +66,18 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         "versions": {name: _version(name) for name in ("recsys-zoo", "torch", "recbole")},
     }
     items = pl.DataFrame({"item_id": list(checkpoint.items.tokens), "popularity": checkpoint.popularity[1:]})
-    weights = _weights(network)
+    measured = {"metrics": checkpoint.metrics, "intervals": checkpoint.intervals}
+    card = model_card(config, len(items), checkpoint.metrics, checkpoint.intervals)
     with atomic_folder(folder) as temporary:
-        safetensors.torch.save_file(weights, temporary / "model.safetensors")
+        safetensors.torch.save_file(weights_of(network), temporary / WEIGHTS)
         (temporary / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        items.write_parquet(temporary / "items.parquet")
-        (temporary / "metrics.json").write_text(json.dumps(checkpoint.metrics, indent=2) + "\n", "utf-8")
-        (temporary / "README.md").write_text(model_card(config, len(items), checkpoint.metrics), "utf-8")
-        manifest = {
-            name: {"sha256": sha256(temporary / name), "size": (temporary / name).stat().st_size} for name in FILES
-        }
-        (temporary / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+        atomic.write(items, temporary / ITEMS, _COLUMNS)
+        (temporary / "metrics.json").write_text(json.dumps(measured, indent=2) + "\n", "utf-8")
+        (temporary / "README.md").write_text(card, "utf-8")
+        manifest.write(temporary)
 
 
-def _weights(network: Model) -> dict[str, Tensor]:
+def weights_of(network: Model) -> dict[str, Tensor]:
     """The state on the CPU; a tensor with two names is written twice, as safetensors has no way to say so."""
     weights: dict[str, Tensor] = {}
     written: set[int] = set()
@@ -76,25 +89,9 @@ def _weights(network: Model) -> dict[str, Tensor]:
     return weights
 
 
-def verify(folder: Path) -> None:
-    """Compare every file with the manifest.
-
-    Raises:
-        InputError: a file is missing, or its size or content is not what the manifest says.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such checkpoint folder.")
-    manifest = _json(folder / "manifest.json")
-    for name in FILES:
-        entry, file = manifest.get(name), folder / name
-        if not isinstance(entry, dict) or not {"sha256", "size"} <= entry.keys():
-            raise InputError(f"{folder / 'manifest.json'}: no entry with sha256 and size for {name}.")
-        if not file.is_file() or file.is_symlink():
-            raise InputError(f"{file}: missing from the checkpoint, or not a plain file.")
-        if file.stat().st_size != entry["size"] or sha256(file) != entry["sha256"]:
-            raise InputError(
-                f"{file}: damaged, its content is not what manifest.json says. Download or export it again."
-            )
+def weights_sha256(network: Model) -> str:
+    """The sha256 of the file that `save` writes the weights to: whether two things are said of the same weights."""
+    return hashlib.sha256(safetensors.torch.save(weights_of(network))).hexdigest()
 
 
 def load(folder: Path) -> Checkpoint:
@@ -104,60 +101,88 @@ def load(folder: Path) -> Checkpoint:
         InputError: damaged or foreign files, or parts that do not fit each other.
     """
     verify(folder)
-    config = _json(folder / "config.json")
+    config = read_json(folder / "config.json")
     if config.get("format") != FORMAT:
-        raise InputError(f"{folder / 'config.json'}: format {config.get('format')!r}, this version reads {FORMAT}.")
-    items = _items(folder / "items.parquet")
-    vocabulary = Vocabulary(items["item_id"].to_list())
-    if vocabulary.sha256 != config.get("items_sha256"):
-        raise InputError(f"{folder / 'items.parquet'}: not the vocabulary that config.json names.")
-    network = _build(folder, config)
-    try:
-        network.load_state_dict(safetensors.torch.load_file(folder / "model.safetensors"))
-    except (SafetensorError, RuntimeError) as error:
         raise InputError(
-            f"{folder / 'model.safetensors'}: not the weights of the model in config.json ({error})."
-        ) from error
-    if network.n_items != len(vocabulary):
-        raise InputError(f"{folder / 'items.parquet'}: {len(items)} items, but the model has {network.n_items - 1}.")
-    return Checkpoint(
-        network=network.eval(),
-        items=vocabulary,
-        popularity=np.concatenate([[0], items["popularity"].to_numpy()]),
-        data=config.get("data", {}),
-        metrics=_json(folder / "metrics.json"),
-    )
+            f"{folder / 'config.json'}: format {config.get('format')!r:.40}, this version reads {FORMAT}. Export it "
+            "again from the run's .ckpt file: recsys export"
+        )
+    items, popularity = _items(folder / ITEMS)
+    if items.sha256 != config.get("items_sha256"):
+        raise InputError(f"{folder / ITEMS}: not the vocabulary that config.json names.")
+    network = _network(folder, config)
+    if network.n_items != len(items):
+        raise InputError(f"{folder / ITEMS}: {len(items) - 1} items, but the model has {network.n_items - 1}.")
+    metrics, intervals = _measured(folder / "metrics.json")
+    data = config.get("data")
+    if not isinstance(data, dict):
+        raise InputError(f"{folder / 'config.json'}: data is no table of names and values.")
+    return Checkpoint(network.eval(), items, popularity, data, metrics, intervals)
 
 
-def _build(folder: Path, config: dict[str, Any]) -> Model:
-    name = config.get("model")
-    known = {n for n in models.__all__ if issubclass(getattr(models, n), Model) and n != "Model"}
-    if not isinstance(name, str) or name not in known:
-        raise InputError(f"{folder / 'config.json'}: unknown model {name!r}.{did_you_mean(str(name), known)}")
+def _network(folder: Path, config: dict[str, Any]) -> Model:
+    file = folder / WEIGHTS
+    foreign = f"{file}: not the weights of the model in config.json"
     try:
-        network: Model = getattr(models, name)(**config.get("hyperparameters", {}))
-    except (TypeError, ValueError, RuntimeError, ArithmeticError, IndexError) as error:
-        raise InputError(f"{folder / 'config.json'}: these are no hyperparameters of {name} ({error}).") from error
+        with safe_open(file, "pt") as opened:
+            numbers = sum(math.prod(opened.get_slice(name).get_shape()) for name in opened.keys())  # noqa: SIM118
+    except SafetensorError as error:
+        raise InputError(f"{foreign}, nor any in the format of safetensors ({brief(error)}).") from error
+    network = build(folder / "config.json", config, numbers)
+    try:
+        weights = safetensors.torch.load_file(file)
+        return fill(network, weights)
+    except (SafetensorError, RuntimeError, TypeError) as error:
+        raise InputError(f"{foreign} ({brief(error)}).") from error
+
+
+def fill(network: Model, weights: Mapping[str, Tensor]) -> Model:
+    """Put `weights` into the network, in the precision that they have.
+
+    Raises:
+        RuntimeError, TypeError: they are not this network's.
+    """
+    precisions = {tensor.dtype for tensor in weights.values() if tensor.is_floating_point()}
+    if len(precisions) == 1:
+        network.to(precisions.pop())
+    own = network.state_dict()
+    for name, tensor in weights.items():
+        if name in own and own[name].dtype != tensor.dtype:
+            raise TypeError(f"{name[:80]!r} is {tensor.dtype} instead of {own[name].dtype}")
+    network.load_state_dict(weights)
     return network
 
 
-def _items(path: Path) -> pl.DataFrame:
+def _items(path: Path) -> tuple[Vocabulary, np.ndarray]:
+    """The ids, and the clicks of each, 0 for padding `[items]`."""
     try:
-        return pl.read_parquet(path, columns=["item_id", "popularity"])
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{path}: not a table of item_id and popularity ({error}).") from error
+        frame = atomic.read(path, list(_COLUMNS))
+    except (pl.exceptions.PolarsError, InputError) as error:
+        raise InputError(f"{path}: not a table of item_id and popularity ({brief(error)}).") from error
+    clicks = frame["popularity"]
+    if (frame["item_id"] == "").any() or not frame["item_id"].is_unique().all():
+        raise InputError(f"{path}: an item_id is empty, or stands there twice.")
+    if not (clicks.is_between(0, _MOST_CLICKS) & (clicks == clicks.floor())).fill_null(False).all():
+        raise InputError(f"{path}: a popularity is no number of clicks.")
+    return Vocabulary(frame["item_id"].to_list()), np.concatenate([[0], clicks.cast(pl.Int64).to_numpy()])
 
 
-def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(f"{path}: missing from the checkpoint.")
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not JSON ({error}).") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: not a JSON object.")
-    return content
+def _measured(path: Path) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    content = read_json(path)
+    metrics, intervals = content.get("metrics"), content.get("intervals")
+    if not isinstance(metrics, dict) or not all(_number(value) for value in metrics.values()):
+        raise InputError(f"{path}: metrics is no table of names and numbers.")
+    if not isinstance(intervals, dict) or not all(_interval(ends) for ends in intervals.values()):
+        raise InputError(f"{path}: intervals is no table of names and pairs of numbers.")
+    return metrics, {name: (ends[0], ends[1]) for name, ends in intervals.items()}
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _interval(ends: Any) -> bool:
+    return isinstance(ends, list) and len(ends) == 2 and all(_number(end) for end in ends)
 
 
 def _version(name: str) -> str:

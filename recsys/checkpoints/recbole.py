@@ -19,6 +19,7 @@ from torch import Tensor
 
 from recsys import atomic
 from recsys.atomic import Vocabulary
+from recsys.checkpoints.archive import refuse_packed
 from recsys.checkpoints.folder import Checkpoint
 from recsys.errors import InputError
 from recsys.models import BERT4Rec, Model, RecBole, SASRec
@@ -138,6 +139,7 @@ def read(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """
     if not file.is_file():
         raise InputError(f"{file}: no such file.")
+    refuse_packed(file)
     try:
         content = _content(file)
     except _REFUSED as error:

@@ -8,23 +8,48 @@ from recsys.commands.parsing import call
 from recsys.errors import InputError
 
 
-def export(file: str, format: Literal["onnx", "torch"] = "onnx", output: str | None = None, k: int = 10) -> None:
-    """Make a graph of a checkpoint, which runs without this library.
+def export(
+    file: str,
+    format: Literal["checkpoint", "onnx", "torch"] = "checkpoint",
+    output: str | None = None,
+    results: str | None = None,
+    licence: str | None = None,
+    k: int = 10,
+) -> None:
+    """Make a checkpoint of a .ckpt file, or a graph that runs without this library.
+
+    A .ckpt file holds a pickle, and nothing in it is run.
 
     Args:
-        file: Checkpoint folder.
-        format: "onnx" for ONNX Runtime, or "torch" for torch.export.
-        output: Folder to write model.onnx or model.pt2 and items.parquet into (default: FILE-FORMAT).
-        k: Number of items that the graph answers with; 0 for the scores of all.
+        file: Lightning's .ckpt of `recsys fit`, or a checkpoint folder: to say more on its card, or to make a graph of.
+        format: "checkpoint" for a checkpoint folder, "onnx" for ONNX Runtime, or "torch" for torch.export.
+        output: Folder to write (default: FILE without .ckpt); a graph is model.onnx or model.pt2 beside items.parquet
+            (default: FILE-FORMAT).
+        results: What `recsys test` measured of these very weights (default: test.json of the run, if it is of them).
+        licence: Licence of the data, for the card; `recsys publish` asks for it.
+        k: Number of items that a graph answers with; 0 for the scores of all.
     """
+    source = Path(file)
+    stem = source.with_suffix("") if source.suffix == ".ckpt" else source
+    target = Path(output) if output else stem if format == "checkpoint" else stem.with_name(f"{stem.name}-{format}")
+    if target == source and format == "checkpoint":
+        raise InputError("--output: name the checkpoint folder to write.")
+    made = ["manifest.json"] if format == "checkpoint" else ["model.onnx", "model.pt2"]
+    if target.exists() and not any((target / name).is_file() for name in made):
+        kind = "checkpoint folder" if format == "checkpoint" else "exported graph"
+        raise InputError(f"--output {target}: exists and is no {kind}; name another.")
     from recsys import checkpoints
+    from recsys.checkpoints.export import export as complete
+
+    checkpoint = complete(source, Path(results) if results else None, licence)
+    if format == "checkpoint":
+        checkpoints.save(checkpoint, target)
+        measured = f"{len(checkpoint.metrics)} metrics" if checkpoint.metrics else "no metrics"
+        print(f"Wrote {checkpoint.network.title} of {len(checkpoint.items) - 1:,} items, with {measured}, to {target}")
+        return
     from recsys.checkpoints.graph import export_graph
 
-    source = Path(file)
-    target = Path(output) if output else source.with_name(f"{source.name}-{format}")
-    if target.exists() and not any((target / name).is_file() for name in ("model.onnx", "model.pt2")):
-        raise InputError(f"--output {target}: exists and is no exported graph; name another.")
-    inputs = export_graph(checkpoints.load(source), target, format, k, step)
+    inputs = export_graph(checkpoint, target, format, k, step)
     print(f"Wrote a graph of {', '.join(inputs)} to {target}")
 
 

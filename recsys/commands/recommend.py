@@ -34,7 +34,7 @@ def recommend(
     """Recommend for a list of item ids, oldest first: for anyone, from the checkpoint alone; or for a file of users.
 
     Args:
-        checkpoint: Checkpoint folder.
+        checkpoint: Checkpoint folder, name (`recsys models` lists them) or address (`recsys download --help`).
         history: Item ids, separated by commas. Ids that the model does not know are dropped, and named.
         query: What the user has typed since the last click; several queries are several words.
         k: Number of items.

@@ -14,7 +14,6 @@ import json
 import math
 import mmap
 import os
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -32,7 +31,7 @@ from recsys import atomic
 from recsys.data.dataset import Dataset, Events, Requests, Searches, fingerprint, load, read_meta
 from recsys.data.items import item_file, read_content
 from recsys.data.ragged import Ragged
-from recsys.files import atomic_file, sha256
+from recsys.files import atomic_file, cache_folder, sha256
 from recsys.models.content import Content
 
 KEPT_BYTES, KEPT_DAYS = 8 << 30, 30
@@ -120,22 +119,6 @@ def cached_content(
     return Content(**found[0])
 
 
-def cache_folder() -> Path | None:
-    """Where opened data sets are kept; None where there is no such place."""
-    named = os.environ.get("RECSYS_CACHE")
-    if named is not None:
-        return Path(named) if named else None
-    try:
-        home = Path.home()
-    except RuntimeError:  # a user without a home
-        return None
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "recsys-zoo"
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "recsys-zoo"
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "recsys-zoo"
-
-
 def _stamp(path: Path) -> dict[str, list[int]]:
     """Size and times of change of the files that a data set is read from."""
     stem, stamp = path.resolve().name, {}
@@ -178,7 +161,8 @@ def _keep(arrays: dict[str, np.ndarray], counts: dict[str, int], entry: Path) ->
 
 def _prune(folder: Path) -> None:
     room, oldest = KEPT_BYTES, time.time() - KEPT_DAYS * 86400
-    for used, size, file in sorted(((f.stat().st_mtime, f.stat().st_size, f) for f in folder.iterdir()), reverse=True):
+    kept = ((f.stat().st_mtime, f.stat().st_size, f) for f in folder.iterdir() if f.is_file())
+    for used, size, file in sorted(kept, reverse=True):
         room -= size
         if used < oldest or room < 0:
             file.unlink(missing_ok=True)

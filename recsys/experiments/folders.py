@@ -114,7 +114,7 @@ def _exported(folder: Path, run: Run) -> Run:
         model=exported.get("model") or "",
         data=data.get("name") or "",
         fingerprint=data.get("fingerprint") or "",
-        metrics=run.metrics | _numbers(_json(folder / "metrics.json")),
+        metrics=run.metrics | _numbers(_json(folder / "metrics.json").get("metrics", {})),
         facts=run.facts | ({"synthetic": True} if data.get("synthetic") else {}),
         config=run.config or {"model.network.class_path": exported.get("model"), **network},
     )

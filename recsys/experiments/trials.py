@@ -84,7 +84,7 @@ class Trial:
     def value(self) -> float | None:
         """The validation metric of the weights that it has exported."""
         found = sorted(self.folder.glob("*/checkpoint/metrics.json"))
-        value = json.loads(found[-1].read_text("utf-8")).get(self.monitor) if found else None
+        value = json.loads(found[-1].read_text("utf-8"))["metrics"].get(self.monitor) if found else None
         return None if value is None else float(value)
 
     def scores(self) -> list[tuple[int, float]]:

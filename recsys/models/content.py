@@ -177,6 +177,10 @@ class ItemEmbedding(nn.Embedding):
             if known is not None and len(known) == len(self.weight):
                 setattr(self, name, torch.zeros_like(known, device=self.weight.device))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        for name, rows in (("title", self.text.buckets), ("category", CATEGORIES)):
+            numbers = getattr(self, name)
+            if numbers.numel() and not 0 <= int(numbers.min()) <= int(numbers.max()) < rows:
+                args[-1].append(f"{prefix}{name} names rows that its table of {rows} has not")
 
 
 def table_of(embedding: nn.Embedding) -> Tensor:

@@ -120,6 +120,14 @@ class RecBole(Model):
             self.register_buffer(f"feature_{place}", numbers)
         return shapes
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        """As every module; a checkpoint may not name values that a column of the items has not."""
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        for place, (name, (values, *_)) in enumerate(self.hyperparameters.get("features", {}).items()):
+            numbers = self.get_buffer(f"feature_{place}")
+            if not 0 <= int(numbers.min()) <= int(numbers.max()) < values:
+                args[-1].append(f"the column {name} names values that are not among its {values}")
+
     @property
     def title(self) -> str:
         """RecBole's name of the model."""

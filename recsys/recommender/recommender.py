@@ -70,13 +70,13 @@ class Recommender:
         self._index = Index(self._table) if approximate and self._table is not None else None
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, device: str = "cpu", approximate: bool = False) -> "Recommender":
-        """Verify and load a checkpoint folder.
+    def from_pretrained(cls, source: str | Path, device: str = "cpu", approximate: bool = False) -> "Recommender":
+        """Verify and load a checkpoint: a folder, a name in the zoo's list, or an address (`checkpoints.fetch`).
 
         Raises:
-            InputError: the folder is missing, damaged, or not a checkpoint; a model that knows only its own users.
+            InputError: it is missing, damaged, or not a checkpoint; a model that knows only its own users.
         """
-        return cls(checkpoints.load(Path(folder)), device, approximate)
+        return cls(checkpoints.load(checkpoints.fetch(source)), device, approximate)
 
     def recommend(
         self,

@@ -18,6 +18,7 @@ from lightning.pytorch.cli import SaveConfigCallback
 from rich.console import Console
 
 from recsys import checkpoints
+from recsys.checkpoints import lightning
 from recsys.files import atomic_file
 from recsys.training.module import SequentialRecommender
 from recsys.training.results import measured, scoreboards, sliced, written
@@ -60,6 +61,13 @@ class ExportCheckpoint(Callback):
         self.monitor = monitor
         self.start_score: float | None = None
         self.start_state: dict[str, Any] = {}
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note beside Lightning's state what `recsys export` needs to make a checkpoint of it."""
+        assert isinstance(pl_module, SequentialRecommender)
+        checkpoint[lightning.KEY] = lightning.note(described(pl_module, {}))
 
     def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remember the model as it starts."""
@@ -155,6 +163,7 @@ def summary(module: SequentialRecommender, frame: pl_.DataFrame, inside: Mapping
         "model": module.network.title,
         "data": data.dataset.name,
         "data_fingerprint": data.dataset.fingerprint,
+        "weights_sha256": checkpoints.weights_sha256(module.network),
         "protocol": {
             "exclude_seen": module.exclude_seen,
             "vocabulary": list(data.vocabulary),
@@ -203,8 +212,13 @@ class WritePredictions(BasePredictionWriter):
 
 def export(module: SequentialRecommender, folder: Path, metrics: dict[str, float]) -> None:
     """Write the module's network, with the vocabulary of its data, as a checkpoint folder."""
+    checkpoints.save(described(module, metrics), folder)
+
+
+def described(module: SequentialRecommender, metrics: dict[str, float]) -> checkpoints.Checkpoint:
+    """The module's network with what its data tells of it."""
     data = module.data
-    described = {
+    facts = {
         "name": data.dataset.name,
         "fingerprint": data.dataset.fingerprint,
         "synthetic": data.dataset.synthetic,
@@ -212,8 +226,7 @@ def export(module: SequentialRecommender, folder: Path, metrics: dict[str, float
         "vocabulary": list(data.vocabulary),
         "exclude_seen": module.exclude_seen,
     }
-    checkpoint = checkpoints.Checkpoint(module.network, data.dataset.items, data.popularity(), described, metrics)
-    checkpoints.save(checkpoint, folder)
+    return checkpoints.Checkpoint(module.network, data.dataset.items, data.popularity(), facts, metrics)
 
 
 def _remove_parts(trainer: pl.Trainer, stem: str) -> None:

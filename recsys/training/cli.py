@@ -22,6 +22,7 @@ from recsys import checkpoints, losses, models
 from recsys.arguments import explain, keys
 from recsys.data import SequenceData
 from recsys.errors import InputError, did_you_mean
+from recsys.files import shipped
 from recsys.training.callbacks import ExportCheckpoint, RequestResults, SaveRunConfig, StepSeeds, WritePredictions
 from recsys.training.facts import RunFacts
 from recsys.training.module import SequentialRecommender
@@ -241,10 +242,8 @@ def find_config(name: str, missing: str | None = None, spaces: bool = False) -> 
     """
     if Path(name).exists():
         return name
-    here = Path(__file__).parents[1]
-    shipped = [folder for folder in (here.parent / "zoo_configs", here / "_zoo" / "zoo_configs") if folder.is_dir()]
     stem = name.removeprefix("zoo_configs/").removesuffix(".yaml")
-    files = [file for folder in shipped for file in sorted(folder.rglob("*.yaml"))]
+    files = sorted(shipped("zoo_configs").rglob("*.yaml"))
     files = [file for file in files if (file.parent.name == SPACES) == spaces]
     for file in files:
         if file.as_posix().endswith(f"/{stem}.yaml"):

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import safetensors.torch
 import torch
+from tiny_checkpoint import agree
 
 from recsys import checkpoints
 from recsys.atomic import Vocabulary
@@ -41,7 +42,7 @@ NETWORKS = {
     "eSASRec": lambda: eSASRec(**SHAPE, time_bias=True),
     "CausalTransformer": lambda: CausalTransformer(**SHAPE, residual="post", temperature=0.1),
 }
-SIX = {"model.safetensors", "config.json", "items.parquet", "metrics.json", "README.md", "manifest.json"}
+SIX = {"model.safetensors", "config.json", "items.tsv", "metrics.json", "README.md", "manifest.json"}
 
 
 def checkpoint(model="SASRec"):
@@ -55,7 +56,8 @@ def checkpoint(model="SASRec"):
         items=ITEMS,
         popularity=np.array([0, 5, 0, 2, 9, 1]),
         data={"name": "tiny", "fingerprint": "f" * 64, "synthetic": True},
-        metrics={"test/ndcg@10": 0.125},
+        metrics={"test/ndcg@10": 0.125, "test/popular/ndcg@10": 0.0625, "test/ndcg@5": 0.1},
+        intervals={"test/ndcg@10": (0.1, 0.15)},
     )
 
 
@@ -71,12 +73,6 @@ def edit(folder, name, change):
     change(content)
     (folder / name).write_text(json.dumps(content), "utf-8")
     agree(folder, name)
-
-
-def agree(folder, name):
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest[name] = {"sha256": sha256(folder / name), "size": (folder / name).stat().st_size}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def scores(network, batch):
@@ -95,7 +91,17 @@ def test_what_is_saved_comes_back_to_the_bit(tmp_path, batch_of_one, model):
     assert not after.network.training
     assert after.items == before.items
     assert after.popularity.tolist() == before.popularity.tolist()
-    assert (after.data, after.metrics) == (before.data, before.metrics)
+    assert (after.data, after.metrics, after.intervals) == (before.data, before.metrics, before.intervals)
+
+
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_come_back_in_their_precision(tmp_path, precision):
+    before = checkpoint()
+    before.network.to(precision)
+    checkpoints.save(before, tmp_path / "saved")
+    after = checkpoints.load(tmp_path / "saved").network.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.network.state_dict().items())
+    assert {tensor.dtype for tensor in after.values()} == {precision}
 
 
 def test_the_six_files_and_no_pickle(saved):
@@ -106,11 +112,17 @@ def test_the_six_files_and_no_pickle(saved):
 
 
 def test_other_programs_can_read_the_parts(saved):
-    items = pl.read_parquet(saved / "items.parquet")
-    assert items.to_dict(as_series=False) == {"item_id": list(ITEMS.tokens), "popularity": [5, 0, 2, 9, 1]}
+    items = pl.read_csv(saved / "items.tsv", separator="\t", quote_char=None, schema_overrides=[pl.String, pl.Int64])
+    assert items.to_dict(as_series=False) == {
+        "item_id:token": list(ITEMS.tokens),
+        "popularity:float": [5, 0, 2, 9, 1],
+    }
     config = json.loads((saved / "config.json").read_text("utf-8"))
-    assert (config["format"], config["model"], config["hyperparameters"]["dim"]) == (1, "SASRec", 8)
-    assert json.loads((saved / "metrics.json").read_text()) == {"test/ndcg@10": 0.125}
+    assert (config["format"], config["model"], config["hyperparameters"]["dim"]) == (2, "SASRec", 8)
+    assert json.loads((saved / "metrics.json").read_text()) == {
+        "metrics": checkpoint().metrics,
+        "intervals": {"test/ndcg@10": [0.1, 0.15]},
+    }
     manifest = json.loads((saved / "manifest.json").read_text())
     assert manifest == {
         name: {"sha256": sha256(saved / name), "size": (saved / name).stat().st_size} for name in checkpoints.FILES
@@ -119,10 +131,14 @@ def test_other_programs_can_read_the_parts(saved):
 
 def test_the_card_says_what_it_is(saved):
     card = (saved / "README.md").read_text("utf-8")
-    assert card.startswith("# SASRec on tiny\n")
+    assert card.startswith('---\nlibrary_name: "recsys-zoo"\n')
+    assert "\n# SASRec on tiny\n" in card
     assert "Synthetic data" in card
     assert "Vocabulary: 5 items" in card
-    assert "| test/ndcg@10 | 0.1250 |" in card
+    assert "| test/ndcg@10 | 0.1250 | [0.1000, 0.1500] | 0.0625 |" in card
+    assert "ndcg@5" not in card
+    assert all(f"\n## {part}\n" in card for part in ("Data and protocol", "Intended use", "Limits", "Licence"))
+    assert "not named. Ask whose data it is" in card
 
 
 def test_two_savings_of_one_model_are_the_same_files(saved, tmp_path):
@@ -201,7 +217,7 @@ def test_a_manifest_that_is_none(saved, content):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "format 2, this version reads 1"),
+        ({"format": 1}, "format 1, this version reads 2. Export it again"),
         ({"format": None}, "format None"),
         ({"model": "SASrec"}, r"unknown model 'SASrec'. Did you mean 'SASRec'\?"),
         ({"model": "Model"}, "unknown model 'Model'"),
@@ -241,31 +257,54 @@ def test_weights_that_are_none(saved):
 
 
 def test_items_of_another_model(saved):
-    pl.DataFrame({"item_id": ["other"] * 5, "popularity": [1] * 5}).write_parquet(saved / "items.parquet")
-    agree(saved, "items.parquet")
-    with pytest.raises(InputError, match=r"items\.parquet: not the vocabulary that config\.json names"):
+    (saved / "items.tsv").write_text("item_id:token\tpopularity:float\n" + "".join(f"other{i}\t1\n" for i in range(5)))
+    agree(saved, "items.tsv")
+    with pytest.raises(InputError, match=r"items\.tsv: not the vocabulary that config\.json names"):
         checkpoints.load(saved)
 
 
 def test_fewer_items_than_the_model_has(tmp_path):
     short = replace(checkpoint(), items=Vocabulary(ITEMS.tokens[:4]), popularity=np.zeros(5, int))
     checkpoints.save(short, tmp_path / "saved")
-    with pytest.raises(InputError, match=r"items\.parquet: 4 items, but the model has 5"):
+    with pytest.raises(InputError, match=r"items\.tsv: 4 items, but the model has 5"):
         checkpoints.load(tmp_path / "saved")
 
 
-@pytest.mark.parametrize("content", [b"no parquet", b"PAR1PAR1"])
+HEADER = b"item_id:token\tpopularity:float\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no table",
+        b"PAR1PAR1",
+        b"item_id:token\nn7\n",
+        HEADER + b"n7\tmany\n",
+        HEADER + b"n7\t1\t2\n",
+        HEADER + b"\xff\xfe\t1\n",
+    ],
+)
 def test_items_that_are_no_table(saved, content):
-    (saved / "items.parquet").write_bytes(content)
-    agree(saved, "items.parquet")
-    with pytest.raises(InputError, match=r"items\.parquet: not a table of item_id and popularity"):
+    (saved / "items.tsv").write_bytes(content)
+    agree(saved, "items.tsv")
+    with pytest.raises(InputError, match=r"items\.tsv: not a table of item_id and popularity"):
         checkpoints.load(saved)
 
 
-def test_items_without_popularity(saved):
-    pl.DataFrame({"item_id": list(ITEMS.tokens)}).write_parquet(saved / "items.parquet")
-    agree(saved, "items.parquet")
-    with pytest.raises(InputError, match=r"items\.parquet: not a table of item_id and popularity"):
+@pytest.mark.parametrize("clicks", ["-1", "0.5", "nan", "inf", "1e30", ""])
+def test_clicks_that_are_no_number_of_clicks(saved, clicks):
+    (saved / "items.tsv").write_bytes(HEADER + f"n7\t{clicks}\n".encode())
+    agree(saved, "items.tsv")
+    with pytest.raises(InputError, match=r"items\.tsv: a popularity is no number of clicks"):
+        checkpoints.load(saved)
+
+
+@pytest.mark.parametrize("second", ["n7", ""])
+def test_ids_that_tell_nothing_apart(saved, second):
+    (saved / "items.tsv").write_bytes(HEADER + f"n7\t1\n{second}\t1\n".encode())
+    agree(saved, "items.tsv")
+    with pytest.raises(InputError, match=r"items\.tsv: an item_id is empty, or stands there twice"):
         checkpoints.load(saved)
 
 

@@ -158,11 +158,11 @@ def test_recommend_refuses_a_checkpoint_with_a_flipped_byte(
 ) -> None:
     folder = tmp_path / "x"
     checkpoints.save(checkpoints.load(runs / "plain" / "20260101-000000" / "checkpoint"), folder)
-    content = bytearray((folder / "items.parquet").read_bytes())
+    content = bytearray((folder / "items.tsv").read_bytes())
     content[len(content) // 2] ^= 1
-    (folder / "items.parquet").write_bytes(content)
+    (folder / "items.tsv").write_bytes(content)
     assert main(["recommend", "--checkpoint", str(folder), "--history", "n1"]) == 2
-    assert "items.parquet: damaged" in capsys.readouterr().err
+    assert "items.tsv: damaged" in capsys.readouterr().err
 
 
 def test_models_lists_every_checkpoint(

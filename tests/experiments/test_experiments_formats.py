@@ -154,7 +154,7 @@ def test_an_exported_checkpoint_is_a_run(tmp_path: Path, capsys: pytest.CaptureF
         folder.mkdir()
         config = {"model": "SASRec", "hyperparameters": {"dim": dim}, "data": {"name": "tiny", "fingerprint": "f"}}
         (folder / "config.json").write_text(json.dumps(config))
-        (folder / "metrics.json").write_text(json.dumps({"val/ndcg@10": value}))
+        (folder / "metrics.json").write_text(json.dumps({"metrics": {"val/ndcg@10": value}}))
         (folder / "manifest.json").write_text("{}")
     text = shown(capsys, str(tmp_path), "--format", "md")
     assert "| b | SASRec | 0.5000 | +0.2500 |" in text

@@ -38,7 +38,7 @@ for epoch in range(config["epochs"]):
         time.sleep(0.02)
 made = folder / "20260101-000000" / "checkpoint"
 made.mkdir(parents=True, exist_ok=True)
-(made / "metrics.json").write_text(json.dumps({"val/ndcg@10": value} if kind != "silent" else {}))
+(made / "metrics.json").write_text(json.dumps({"metrics": {"val/ndcg@10": value} if kind != "silent" else {}}))
 """
 
 

@@ -9,8 +9,10 @@ import pytest
 import yaml
 
 from recsys import atomic, checkpoints
+from recsys.__main__ import main
 from recsys.data.dataset import load
 from recsys.data.items import item_file
+from recsys.files import sha256
 from recsys.training.cli import run
 
 
@@ -30,6 +32,18 @@ def plain(zoo) -> Path:
 
 def metrics(run: Path) -> dict[str, float]:
     return json.loads((run / "test.json").read_text())["metrics"]
+
+
+def test_an_exported_checkpoint_says_what_was_measured_of_its_weights(zoo, tested: Path, tmp_path: Path) -> None:
+    assert main(["export", str(tested / "checkpoints" / "best.ckpt"), "--output", str(tmp_path / "best")]) == 0
+    exported, own = checkpoints.load(tmp_path / "best"), checkpoints.load(tested / "checkpoint")
+    assert sha256(tmp_path / "best" / "model.safetensors") == sha256(tested / "checkpoint" / "model.safetensors")
+    assert (exported.items, exported.popularity.tolist()) == (own.items, own.popularity.tolist())
+    assert exported.metrics["test/ndcg@10"] == metrics(tested)["test/ndcg@10"]
+    assert exported.data == own.data | {key: exported.data[key] for key in ("protocols", "requests", "users")}
+    assert main(["export", str(tested / "checkpoints" / "last.ckpt"), "--output", str(tmp_path / "last")]) == 0
+    same = sha256(tmp_path / "last" / "model.safetensors") == sha256(tmp_path / "best" / "model.safetensors")
+    assert bool(checkpoints.load(tmp_path / "last").metrics) == same
 
 
 def test_every_test_request_has_its_row(zoo, tested: Path) -> None:
