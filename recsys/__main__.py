@@ -20,6 +20,7 @@ VERBS = {
     "test": "evaluate a trained model on the test split, request by request",
     "predict": "write the recommendations for every test request",
     "compare": "runs side by side, with intervals",
+    "ablate": "whether searches help, proven or refuted: controls, leaks, a verdict",
     "models": "the checkpoints that can be used by name",
     "recommend": "recommend for a list of item ids, from a checkpoint alone",
     "import-recbole": "turn a checkpoint of RecBole's into one of ours, without running anything in it",

@@ -16,6 +16,7 @@ FLOORS = [
     {"atomic", "models", "losses", "ranking"},
     {"qilin", "data", "checkpoints"},
     {"training", "recommender", "serving", "experiments"},
+    {"ablation"},
     {"__main__", "commands"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
