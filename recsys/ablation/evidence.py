@@ -63,7 +63,8 @@ class Evidence:
     users: int
     gains: dict[str, Gain]
     left_out: dict[str, str]
-    parts: dict[str, Part]
+    parts: dict[str, Part | None]
+    """By name; None for a slice that no request is in."""
     untrained: dict[str, dict[str, Interval]]
     """By metric, the rankers without training, and beside them `baseline` and `real`."""
     best_untrained: Interval
@@ -168,10 +169,10 @@ def _untrained(
 
 def _parts(
     inside: dict[str, np.ndarray], real: np.ndarray, baseline: np.ndarray, user: np.ndarray, average: Average
-) -> dict[str, Part]:
+) -> dict[str, Part | None]:
     filled = {name: rows for name, rows in inside.items() if rows.any()}
     tests = [randomisation_test(real[rows], baseline[rows], user[rows], average=average) for rows in filled.values()]
-    return {
+    found = {
         name: Part(
             int(rows.sum()),
             len(np.unique(user[rows])),
@@ -181,3 +182,4 @@ def _parts(
         )
         for (name, rows), p in zip(filled.items(), holm(tests), strict=True)
     }
+    return {name: found.get(name) for name in inside}

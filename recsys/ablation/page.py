@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys.ablation.controls import CONTROLS
-from recsys.ablation.evidence import Evidence
+from recsys.ablation.evidence import Evidence, Part
 from recsys.ablation.verdict import Verdict
 from recsys.files import atomic_file
 from recsys.metrics import Interval
@@ -96,14 +96,15 @@ def _controls(evidence: Evidence) -> list[Html]:
 
 
 def _slices(evidence: Evidence) -> list[Html]:
-    rows = [
-        [name, part.requests, part.users, part.baseline, _signed(part.gain), part.p]
-        for name, part in evidence.parts.items()
-    ]
+    rows = [[name, *([0, 0, None, "", None] if part is None else _part(part))] for name, part in evidence.parts.items()]
     return [
         paragraph("Declared beforehand; p is that of a randomisation test over users, corrected by Holm's method."),
         table(["slice", "requests", "users", "without searches", "gain", "p"], rows),
     ]
+
+
+def _part(part: Part) -> list[object]:
+    return [part.requests, part.users, part.baseline, _signed(part.gain), part.p]
 
 
 def _untrained(evidence: Evidence) -> list[Html]:

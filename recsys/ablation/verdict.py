@@ -76,9 +76,7 @@ def leaks(evidence: Evidence) -> list[str]:
                 f"The {name} tells what was clicked: it alone ranks exposed items with an AUC of {area.mean:.3f} "
                 f"[{area.low:.3f}, {area.high:.3f}], and 0.5 is chance."
             )
-    late, minute, real = gains.get("late"), gains.get("margin 60"), gains["real"].gain
-    if late is not None and late.to_real is not None and late.to_real.low > 0:
-        found.append(f"Searches that arrive too late gain more than those in time, by {_shown(late.to_real)}.")
+    minute, real = gains.get("margin 60"), gains["real"].gain
     if minute is not None and minute.to_real is not None and real is not None and real.low > 0:
         if -minute.to_real.high > real.mean / 2 and not evidence.synthetic:
             found.append(
