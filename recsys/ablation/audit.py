@@ -83,7 +83,7 @@ def _orders(folder: Path) -> dict[str, Interval]:
 
 
 def _neighbours(number: np.ndarray, clicked: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """For each exposure, how often items of like number, but not the item itself, were clicked where that is `known`."""
+    """For each exposure, how often items of like number, the item itself left out, were clicked where it is `known`."""
     distinct, item = np.unique(number, return_inverse=True)
     block = item * BINS // len(distinct)
     counts = []

@@ -16,6 +16,7 @@ from recsys.ablation.transforms import has_search_clicks, transformed
 from recsys.data.dataset import fingerprint
 from recsys.errors import InputError, did_you_mean
 from recsys.files import atomic_file
+from recsys.metrics import METRICS
 from recsys.training.cli import backbone_settings, find_config, run
 from recsys.training.runs import CHECKPOINT, LAST, latest, trained
 
@@ -50,7 +51,9 @@ class Plan:
         return latest(self.folder / f"seed-{seed}", _slug(SAME_RUN.get(control, control)), RESULT)
 
 
-def plan(folder: Path, args: list[str], baseline: str | None, seeds: list[int], controls: list[str]) -> Plan:
+def plan(
+    folder: Path, args: list[str], baseline: str | None, seeds: list[int], controls: list[str], metric: str
+) -> Plan:
     """Resolve what `recsys fit ARGS` would train, and the model without searches beside it.
 
     Args:
@@ -59,14 +62,18 @@ def plan(folder: Path, args: list[str], baseline: str | None, seeds: list[int], 
         baseline: config of the model without searches (default: what the config's `warm_start` names, or sasrec_qilin).
         seeds: of training, and of what the controls draw.
         controls: names, all where there are none.
+        metric: what gains will be counted in.
 
     Raises:
-        InputError: no such config, control or data; data without searches; a folder that holds something else.
+        InputError: no such config, control, metric or data; data without searches; a folder that holds something else.
     """
     for name in controls:
         if name not in CONTROLS:
             raise InputError(f"--controls {name!r}: no such control.{did_you_mean(name, CONTROLS)}")
     model = _resolved(args)
+    measured = [f"{name}@{k}" for name in METRICS for k in model["model"]["cutoffs"]]
+    if metric.rpartition("/")[2] not in measured:
+        raise InputError(f"--metric {metric}: not measured with these cutoffs.{did_you_mean(metric, measured)}")
     named = model["model"].get("warm_start")
     shipped = named if named and not Path(named).is_dir() else "sasrec_qilin"
     file = find_config(baseline or shipped, f"--baseline {baseline or shipped}: no such config.")
@@ -149,7 +156,7 @@ def _keep(plan: Plan) -> None:
     found = {name for name in files if (plan.folder / name).is_file()}
     if not found and plan.folder.is_dir() and any(plan.folder.iterdir()):
         raise InputError(f"--output {plan.folder}: holds something else than an ablation; name another folder.")
-    for name in found:
+    for name in (name for name in files if name in found):
         if (plan.folder / name).read_text("utf-8") != files[name]:
             raise InputError(
                 f"--output {plan.folder}: {name} there is of other settings or data; name another folder for these."

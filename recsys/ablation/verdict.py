@@ -76,13 +76,13 @@ def leaks(evidence: Evidence) -> list[str]:
                 f"The {name} tells what was clicked: it alone ranks exposed items with an AUC of {area.mean:.3f} "
                 f"[{area.low:.3f}, {area.high:.3f}], and 0.5 is chance."
             )
-    minute, real = gains.get("margin 60"), gains["real"].gain
-    if minute is not None and minute.to_real is not None and real is not None and real.low > 0:
-        if -minute.to_real.high > real.mean / 2 and not evidence.synthetic:
-            found.append(
-                f"More than half of the gain is owed to searches of the last minute ({_shown(minute.to_real)} without "
-                "them): look at the clocks."
-            )
+    minute, rise = gains.get("margin 60"), gains["real"].gain
+    lost = None if minute is None else minute.to_real
+    if lost is not None and rise is not None and rise.low > 0 and -lost.high > rise.mean / 2:
+        found.append(
+            f"More than half of the gain is owed to searches of the last minute (without them {_shown(lost)}): look at "
+            "the clocks."
+        )
     return found
 
 

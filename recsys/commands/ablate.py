@@ -52,7 +52,7 @@ def ablate(
     from recsys import ablation
 
     configs = [part for each in config for part in ("--config", each)]
-    plan = ablation.plan(output, [*configs, *fit], baseline, seeds, controls)
+    plan = ablation.plan(output, [*configs, *fit], baseline, seeds, controls, metric)
     ablation.carry_out(plan, step)
     evidence = ablation.collect(plan, metric, step)
     verdict = ablation.judge(evidence)
