@@ -57,6 +57,36 @@ def read_content(
     )
 
 
+def read_kinds(
+    path: Path, items: atomic.Vocabulary, categories: Sequence[str] | None = None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Categories as small numbers from 1, `[items, most]` int32 filled up with 0: of all fields, and of the first.
+
+    The fields are those of `read_content`; None if there are none.
+
+    Raises:
+        InputError: a field named that the file lacks, or that holds numbers.
+    """
+    file = item_file(path)
+    if not file.is_file():
+        return None
+    header = atomic.read_header(file)
+    named = [name for name in TAXONOMIES if name in header] if categories is None else list(categories)
+    if not named:
+        return None
+    frame = atomic.read(file, ["item_id", *named])
+    number = items.encode(frame["item_id"])
+    frame, number = frame.filter(number > 0), number[number > 0]
+    tables = [_arranged(_categories(file, frame, fields), number, len(items)) for fields in (named, named[:1])]
+    return _numbered(tables[0]), _numbered(tables[1])
+
+
+def _numbered(hashes: np.ndarray) -> np.ndarray:
+    distinct, number = np.unique(hashes, return_inverse=True)
+    first = int(len(distinct) > 0 and distinct[0] > 0)  # without a 0 among them, the first is a category
+    return (number.reshape(hashes.shape) + first).astype(np.int32)
+
+
 def _arranged(rows: np.ndarray, number: np.ndarray, n_items: int) -> np.ndarray:
     """Each row at the number of its item, zeros elsewhere."""
     arranged = np.zeros_like(rows, shape=(n_items, rows.shape[1]))
@@ -84,7 +114,7 @@ def _categories(file: Path, frame: pl.DataFrame, names: Sequence[str]) -> np.nda
         value = pl.DataFrame({"row": np.arange(len(field)), "value": field})
         if field.dtype != pl.String:
             value = value.explode("value", empty_as_null=True).fill_null("")
-        value = value.filter(pl.col("value") != "")
+        value = value.filter(pl.col("value") != "").unique(maintain_order=True)
         distinct = value["value"].unique().to_list()
         code = {each: _hash(f"{field.name}={each}") for each in distinct}
         rows.append(value["row"].to_numpy())

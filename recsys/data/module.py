@@ -12,7 +12,7 @@ from recsys.data.cache import cached, cached_content
 from recsys.data.dataset import Dataset
 from recsys.data.features import ItemColumns
 from recsys.data.histories import Histories, histories
-from recsys.data.items import item_file
+from recsys.data.items import item_file, read_kinds
 from recsys.errors import InputError
 from recsys.models.content import Content
 
@@ -83,6 +83,11 @@ class SequenceData(pl.LightningDataModule):
     def content(self) -> Content:
         """What the `.item` file says of the items, read on first use."""
         return cached_content(self.path, self.dataset.items, self.categories, self.vectors)
+
+    @cached_property
+    def kinds(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The items' categories, of all fields and of the first, as `read_kinds` numbers them; None without any."""
+        return read_kinds(self.path, self.dataset.items, self.categories)
 
     @property
     def vector_width(self) -> int:

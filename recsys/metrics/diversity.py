@@ -22,7 +22,8 @@ def intra_list_distance(
 
     Args:
         ranked: integer ids in rank order, `[requests, depth]`, 0 is padding.
-        vectors: `[items + 1, dim]`, float32 or float64, the first for padding and of no account.
+        vectors: `[items + 1, dim]`, float32 or float64, the first for padding and of no account; or the kinds of each
+            item, as in `miscalibration`, for vectors that are 1 where an item is of a kind and 0 elsewhere.
         cutoffs: the k of "@k", each at least 1.
         threads: requests are spread over so many; the values do not depend on it.
 
@@ -30,6 +31,8 @@ def intra_list_distance(
         InputError: for ids without a vector and for vectors that are not finite.
     """
     ranked, cutoffs, table = integers("ranked", ranked, ndim=2), whole_cutoffs(cutoffs), np.asarray(vectors)
+    if table.dtype.kind in "iu":
+        return _kind_distance(ranked, _kinds(table), cutoffs, threads)
     if table.ndim != 2 or table.dtype.kind != "f":
         raise InputError(f"vectors must be [items + 1, dim] of floats, not {list(table.shape)} of {table.dtype}.")
     table = np.require(table, np.float64 if table.dtype.itemsize > 4 else np.float32, ["C", "A", "W"])
@@ -39,6 +42,19 @@ def intra_list_distance(
     in_blocks(lambda start, stop: _distances(start, stop, ranked, table, ascending, values), len(ranked), threads)
     if np.isinf(values).any():
         raise InputError("Some listed item has a vector that is not finite.")
+    row = {k: i for i, k in enumerate(ascending.tolist())}
+    return {f"distance@{k}": values[row[k]] for k in cutoffs}
+
+
+def _kind_distance(ranked: np.ndarray, kinds: np.ndarray, cutoffs: list[int], threads: int) -> dict[str, np.ndarray]:
+    check_ids("ranked", ranked, len(kinds) - 1)
+    ascending = np.unique(np.array(cutoffs, dtype=np.int64))
+    values = np.empty((len(ascending), len(ranked)))
+
+    def fill(start: int, stop: int) -> None:
+        _kind_distances(start, stop, ranked, kinds, ascending, np.zeros(int(kinds.max(initial=0)) + 1), values)
+
+    in_blocks(fill, len(ranked), threads)
     row = {k: i for i, k in enumerate(ascending.tolist())}
     return {f"distance@{k}": values[row[k]] for k in cutoffs}
 
@@ -54,12 +70,14 @@ def miscalibration(
     """Return `{"miscalibration@10": values [requests] float64, …}`: 0 if a list has the history's mix of kinds.
 
     Kullback-Leibler divergence, in nats, of the list's mix of kinds q from the history's p (Steck 2018): Σ p(g) log
-    (p(g) / q'(g)), where q' = (1 - smoothing) q + smoothing p stays finite for a kind that the list lacks. Items of
-    kind 0, unknown, are left out of both. A history without a kind has no value (nan), nor has an empty list.
+    (p(g) / q'(g)), where q' = (1 - smoothing) q + smoothing p stays finite for a kind that the list lacks. An item of
+    several kinds counts in equal parts as each; one of no kind is left out of both. A history without a kind has no
+    value (nan), nor has an empty list.
 
     Args:
         ranked: integer ids in rank order, `[requests, depth]`, 0 is padding.
-        kinds: the kind of each item, such as a taxonomy, integers `[items + 1]`; 0 is unknown.
+        kinds: the kind of each item, such as a taxonomy, integers `[items + 1]`, or its different kinds, such as
+            genres, `[items + 1, most]`; 0 is none.
         histories: `(offsets [requests + 1], ids [n])`, or a list with the ids of each history.
         cutoffs: the k of "@k", each at least 1.
         smoothing: between 0 and 1.
@@ -68,25 +86,35 @@ def miscalibration(
     Raises:
         InputError: for ids without a kind and for kinds below 0.
     """
-    ranked, kinds, cutoffs = integers("ranked", ranked, ndim=2), integers("kinds", kinds), whole_cutoffs(cutoffs)
+    ranked, kinds, cutoffs = integers("ranked", ranked, ndim=2), _kinds(np.asarray(kinds)), whole_cutoffs(cutoffs)
     offsets, history = segments("histories", histories)
     check_offsets("offsets", offsets, len(ranked), len(history))
     for name, ids in (("ranked", ranked), ("histories", history)):
         check_ids(name, ids, len(kinds) - 1)
-    if kinds.min() < 0:
-        raise InputError(f"kinds must not be negative, as {kinds.min()} is.")
     if not 0 < smoothing < 1:
         raise InputError(f"smoothing must be between 0 and 1, not {smoothing}.")
     ascending = np.unique(np.array(cutoffs, dtype=np.int64))
     values = np.empty((len(ascending), len(ranked)))
 
     def fill(start: int, stop: int) -> None:
-        seen, listed = np.zeros((2, int(kinds.max()) + 1), dtype=np.int64)
+        seen, listed = np.zeros((2, int(kinds.max(initial=0)) + 1))
         _divergences(start, stop, ranked, kinds, offsets, history, smoothing, ascending, seen, listed, values)
 
     in_blocks(fill, len(ranked), threads)
     row = {k: i for i, k in enumerate(ascending.tolist())}
     return {f"miscalibration@{k}": values[row[k]] for k in cutoffs}
+
+
+def _kinds(kinds: np.ndarray) -> np.ndarray:
+    """As `[items + 1, most]`.
+
+    Raises:
+        InputError: no integers, of other dimensions, below 0.
+    """
+    kinds = integers("kinds", kinds[:, None] if kinds.ndim == 1 else kinds, ndim=2)
+    if kinds.min(initial=0) < 0:
+        raise InputError(f"kinds must not be negative, as {kinds.min()} is.")
+    return kinds
 
 
 @compiled
@@ -123,37 +151,75 @@ def _distances(begin, end, ranked, table, cutoffs, values):  # type: ignore[no-u
 
 
 @compiled
+def _kind_distances(begin, end, ranked, kinds, cutoffs, together, values):  # type: ignore[no-untyped-def]
+    """As `_distances`, of unit vectors that are equal where they are not 0; `together [kinds]` is 0 but meanwhile."""
+    depth = min(ranked.shape[1], cutoffs[-1])
+    for request in range(begin, end):
+        place = items = units = 0
+        length = 0.0
+        for column in range(len(cutoffs)):
+            while place < min(depth, cutoffs[column]):
+                item = ranked[request, place]
+                place += 1
+                if item == 0:
+                    continue
+                number = np.count_nonzero(kinds[item])
+                items += 1
+                units += 1 if number else 0
+                for kind in kinds[item]:
+                    if kind > 0:
+                        length += (2 * together[kind] + 1 / np.sqrt(number)) / np.sqrt(number)
+                        together[kind] += 1 / np.sqrt(number)
+            if items < 2:
+                values[column, request] = np.nan
+            else:
+                values[column, request] = 1 - (length - units) / (items * (items - 1.0))
+        for place in range(depth):
+            for kind in kinds[ranked[request, place]]:
+                together[kind] = 0.0
+
+
+@compiled
 def _divergences(begin, end, ranked, kinds, offsets, history, smoothing, cutoffs, seen, listed, values):  # type: ignore[no-untyped-def]
     """Fill `values [cutoffs, requests]`; `seen` and `listed [kinds]` are zero before and after each request."""
     depth = min(ranked.shape[1], cutoffs[-1])
     for request in range(begin, end):
         of_history = 0
-        for i in range(offsets[request], offsets[request + 1]):
-            kind = kinds[history[i]]
-            seen[kind] += kind > 0 and history[i] > 0
-            of_history += kind > 0 and history[i] > 0
+        for item in history[offsets[request] : offsets[request + 1]]:
+            of_history += _count_kinds(kinds[item], seen) if item > 0 else 0
         place = items = of_list = 0
         for column in range(len(cutoffs)):
             while place < min(depth, cutoffs[column]):
                 item = ranked[request, place]
                 place += 1
                 items += item > 0
-                if item > 0 and kinds[item] > 0:
-                    listed[kinds[item]] += 1
-                    of_list += 1
+                of_list += _count_kinds(kinds[item], listed) if item > 0 else 0
             if items == 0 or of_history == 0:
                 values[column, request] = np.nan
                 continue
-            # Each item of the history brings its part of its kind's share.
+            # Each item of the history brings its part of its kinds' shares.
             divergence = 0.0
-            for i in range(offsets[request], offsets[request + 1]):
-                kind = kinds[history[i]]
-                if kind > 0 and history[i] > 0:
-                    p = seen[kind] / of_history
-                    q = (1 - smoothing) * listed[kind] / max(of_list, 1) + smoothing * p
-                    divergence += np.log(p / q) / of_history
+            for item in history[offsets[request] : offsets[request + 1]]:
+                number = np.count_nonzero(kinds[item])
+                for kind in kinds[item]:
+                    if kind > 0 and item > 0:
+                        p = seen[kind] / of_history
+                        q = (1 - smoothing) * listed[kind] / max(of_list, 1) + smoothing * p
+                        divergence += np.log(p / q) / (of_history * number)
             values[column, request] = divergence
-        for i in range(offsets[request], offsets[request + 1]):
-            seen[kinds[history[i]]] = 0
+        for item in history[offsets[request] : offsets[request + 1]]:
+            for kind in kinds[item]:
+                seen[kind] = 0.0
         for place in range(depth):
-            listed[kinds[ranked[request, place]]] = 0
+            for kind in kinds[ranked[request, place]]:
+                listed[kind] = 0.0
+
+
+@compiled
+def _count_kinds(kinds, counts):  # type: ignore[no-untyped-def]
+    """Add an item's kinds `[most]` to `counts [kinds]`, together 1; return whether it has any."""
+    number = np.count_nonzero(kinds)
+    for kind in kinds:
+        if kind > 0:
+            counts[kind] += 1 / number
+    return 1 if number else 0

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from recsys.data.ragged import Ragged, ranges
-from recsys.metrics import evaluate, popularity
+from recsys.metrics import evaluate, intra_list_distance, miscalibration, popularity
 from recsys.ranking import pad_ranked
 from recsys.training.baselines import Ranker
 from recsys.training.protocols import PREFIX, Name, Questions
@@ -45,6 +45,19 @@ class Evaluation:
         """After the last batch: how well known the listed items are, by the training clicks `[items]` of each."""
         if self.lists is not None and clicks[1:].any():
             found = popularity(self.lists, clicks, self.questions.cutoffs)
+            self._values |= {PREFIX["full"] + name: [values] for name, values in found.items()}
+
+    def add_kinds(self, all_kinds: np.ndarray, kinds: np.ndarray) -> None:
+        """After the last batch: how different the listed items are, and whether their mix is that of the history.
+
+        Args:
+            all_kinds: categories `[items, most]` that tell items apart.
+            kinds: those whose mix is looked at.
+        """
+        if self.lists is not None:
+            seen, cutoffs = self.questions.seen(self.rows), self.questions.cutoffs
+            found = intra_list_distance(self.lists, all_kinds, cutoffs)
+            found |= miscalibration(self.lists, kinds, (seen.offsets, seen.values), cutoffs)
             self._values |= {PREFIX["full"] + name: [values] for name, values in found.items()}
 
     def totals(self) -> tuple[list[str], np.ndarray]:

@@ -210,6 +210,8 @@ class SequentialRecommender(pl.LightningModule):
         for name, evaluation in [*others.items(), ("", self._evaluation)]:
             prefix = f"test/{name}" if name else "test"
             evaluation.add_popularity(clicks)
+            if self.data.kinds is not None:
+                evaluation.add_kinds(*self.data.kinds)
             self._report(prefix, evaluation)
             if evaluation.lists is not None:
                 shown = catalogue(self._gathered(evaluation.lists), self.data.n_items - 1, self.cutoffs)

@@ -46,7 +46,10 @@ TABLES: tuple[tuple[str, tuple[tuple[str, str, Name], ...]], ...] = (
 )
 
 # What lists are beyond accurate: as a whole, and each.
-BEYOND = ("coverage", "gini", "entropy", "personalisation", "popularity", "tail", "novelty")
+BEYOND = (
+    *("coverage", "gini", "entropy", "personalisation"),
+    *("popularity", "tail", "novelty", "distance", "miscalibration"),
+)
 
 
 def measured(frame: pl.DataFrame, average: Average) -> dict[str, Interval]:

@@ -9,7 +9,7 @@ import pytest
 from recsys.atomic import Vocabulary
 from recsys.data import SequenceData, cached, load
 from recsys.data.cache import cached_content
-from recsys.data.items import read_content
+from recsys.data.items import read_content, read_kinds
 from recsys.errors import InputError
 from recsys.models.text import grams
 
@@ -58,6 +58,23 @@ def test_fields_by_name_and_a_field_of_vectors(tmp_path):
     ]
     assert content.vector.tolist() == [[0, 0], [0, 0], [3, 4], [1, 2], [0, 0]]
     assert read_content(tmp_path / "d", ITEMS, []).category.shape == (5, 0)
+
+
+def test_categories_as_numbers_of_all_fields_and_of_the_first(tmp_path):
+    every, first = read_kinds(write(tmp_path / "d", ROWS), ITEMS)
+    told = [{*row} - {0} for row in every.tolist()]
+    assert [len(kinds) for kinds in told] == [0, 1, 1, 2, 0]
+    assert len(set.union(*told)) == 4, "y of one field is not y of another"
+    assert (first > 0).any(axis=1).tolist() == [False, True, False, True, False]
+    assert first.max() == 2
+
+
+def test_a_category_named_twice_counts_once_and_without_any_there_are_none(tmp_path):
+    twice = write(tmp_path / "d", ["a\tq q p"], "item_id:token\ttags:token_seq")
+    every, _ = read_kinds(twice, ITEMS, ["tags"])
+    assert sorted(every[1].tolist()) == [1, 2]
+    assert read_kinds(twice, ITEMS) is None
+    assert read_kinds(tmp_path / "nothing", ITEMS) is None
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,31 @@ def test_equals_the_mean_over_pairs(seed):
             assert got[f"distance@{k}"][request] == pytest.approx(np.mean(pairs), abs=1e-12)
 
 
+def test_distances_of_items_by_their_kinds():
+    kinds = [[0, 0], [1, 2], [1, 0], [3, 0], [0, 0]]
+    got = intra_list_distance([[1, 2, 3], [2, 2, 4], [4, 4, 0], [1, 0, 0]], kinds, [2, 3])
+    assert got["distance@2"] == pytest.approx([1 - np.sqrt(0.5), 0, 1, np.nan], nan_ok=True)
+    assert got["distance@3"] == pytest.approx([(3 - np.sqrt(0.5)) / 3, 2 / 3, 1, np.nan], nan_ok=True)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_kinds_are_vectors_of_zeros_and_ones(seed):
+    rng = np.random.default_rng(seed)
+    vectors = (rng.random((13, 6)) < 0.3).astype(float)
+    kinds = np.where(vectors > 0, np.arange(1, 7), 0)
+    ranked = np.stack([rng.permutation(12)[:5] + 1 for _ in range(3)])
+    by_vector, by_kind = (intra_list_distance(ranked, each, [2, 5]) for each in (vectors, kinds))
+    for name in by_vector:
+        assert by_kind[name] == pytest.approx(by_vector[name], abs=1e-12)
+
+
+def test_an_item_of_two_kinds_is_half_of_each():
+    kinds = [[0, 0], [1, 2], [1, 0], [0, 2]]
+    assert miscalibration([[1]], kinds, [[2, 3]], [1])["miscalibration@1"] == pytest.approx([0], abs=1e-12)
+    got = miscalibration([[2, 0]], kinds, [[1]], [2])["miscalibration@2"]
+    assert got == pytest.approx([0.5 * np.log(0.5 / (0.99 + 0.005)) + 0.5 * np.log(0.5 / 0.005)])
+
+
 def test_calibrated_lists_and_a_list_that_lacks_a_kind():
     kinds = [0, 1, 1, 2, 2]
     got = miscalibration([[1, 3], [1, 2]], kinds, [[2, 4], [2, 4]], [2])["miscalibration@2"]
@@ -81,7 +106,7 @@ def test_any_number_of_threads_gives_the_same_bits():
     ("call", "message"),
     [
         (lambda: intra_list_distance([[2]], np.zeros((2, 3)), [1]), "2"),
-        (lambda: intra_list_distance([[1]], np.zeros((2, 3), int), [1]), "floats"),
+        (lambda: intra_list_distance([[1]], np.zeros((2, 3), bool), [1]), "floats"),
         (lambda: intra_list_distance([[1]], np.full((2, 3), np.nan), [1]), "finite"),
         (lambda: intra_list_distance([[1]], np.full((2, 3), np.inf), [1]), "finite"),
         (lambda: miscalibration([[1]], [0, 1], [[2]], [1]), "histories"),

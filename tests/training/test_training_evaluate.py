@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 import yaml
 
-from recsys import checkpoints
+from recsys import atomic, checkpoints
 from recsys.data.dataset import load
+from recsys.data.items import item_file
 from recsys.training.cli import run
 
 
@@ -58,13 +59,32 @@ def test_the_baselines_stand_beside_the_model_under_every_protocol_that_they_ans
     names = {name.removeprefix("test/") for name in metrics(tested)}
     own = {name for name in names if name.split("/")[0] not in BASELINES}
     ranked = {name for name in own if not name.startswith("exposed/")}
-    known = {f"{metric}@{k}" for metric in ("popularity", "tail", "novelty") for k in (5, 10, 20)}
+    beyond = ("popularity", "tail", "novelty", "distance", "miscalibration")
+    known = {f"{metric}@{k}" for metric in beyond for k in (5, 10, 20)}
     assert known <= own, "of full ranking alone"
     for baseline in ("popular", "recent", "random"):
         assert {f"{baseline}/{name}" for name in own} <= names
     assert {f"ceiling/{name}" for name in ranked} <= names
     assert {f"position/{name}" for name in own - ranked} <= names
     assert len(names) == 3 * 18 + 3 * 3 * 18 + 2 * 18 + 18 + 5 * len(known)
+
+
+def test_listed_items_differ_by_their_categories(zoo, tested: Path) -> None:
+    data = load(zoo.qilin)
+    clicked = data.events.item[(data.events.split == 0) & (data.events.item > 0)]
+    popular = np.argsort(-np.bincount(clicked, minlength=len(data.items))[1:], kind="stable")[:5]
+    fields = ["taxonomy1", "taxonomy2", "taxonomy3"]
+    known = {
+        row[0]: {pair for pair in zip(fields, row[1:], strict=True) if pair[1]}
+        for row in atomic.read(item_file(zoo.qilin), ["item_id", *fields]).iter_rows()
+    }
+    kinds = [known[data.items.tokens[item]] for item in popular]
+    alike = [len(kinds[i] & kinds[j]) / np.sqrt(len(kinds[i]) * len(kinds[j])) for i in range(5) for j in range(i)]
+    frame = pl.read_parquet(tested / "test_requests.parquet")
+    assert frame["popular/distance@5"].to_numpy() == pytest.approx(1 - np.mean(alike), abs=1e-12)
+    without = frame.filter(pl.col("history") == 0)["miscalibration@10"]
+    assert without.is_nan().all()
+    assert (frame["miscalibration@10"].drop_nans() >= 0).all()
 
 
 def test_what_lists_show_beyond_accuracy(tested: Path) -> None:
