@@ -49,7 +49,7 @@ def ablate() -> Callable[..., int]:
         quiet = {"enable_progress_bar": "false", "enable_model_summary": "false"}
         flags = [part for key, value in (trainer | quiet).items() for part in (f"--trainer.{key}", value)]
         size = ["--data.path", str(data), "--data.min_count", "1", "--data.batch_size", "16", "--data.max_len", "20"]
-        rate = ["--model.learning_rate", "0.02"]
+        rate = ["--model.learning_rate", "0.02", "--model.cutoffs", "[10]"]
         return main(
             ["ablate", "--config", "searchsasrec_qilin", "--output", str(output), *shape, *flags, *size, *rate, *more]
         )

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from recsys import atomic
-from recsys.ablation import CONTROLS
+from recsys.ablation import CONTROLS, plan
 from recsys.ablation.transforms import feed_only, transformed
 from recsys.data import histories
 
@@ -189,9 +189,10 @@ def test_raw_ids_are_caught(tiny: Path, tmp_path: Path, ablate: Ablate) -> None:
     assert any(said.startswith("The number of the item tells what was clicked") for said in found)
 
 
-def test_controls_that_the_data_does_not_allow_are_left_out(tiny: Path, tmp_path: Path, ablate: Ablate) -> None:
+def test_controls_that_the_data_does_not_allow_are_left_out(tiny: Path, tmp_path: Path) -> None:
     data = transformed(tiny, tmp_path, feed_only, 0)
-    assert ablate(data, tmp_path / "ablation", "--seeds", "0", "--controls", "text only", "blank at test") == 0
-    found = result(tmp_path / "ablation")
-    assert set(found["left_out"]) == {"feed only", "text only"}
-    assert set(found["gains"]) == {"baseline", "real", "blank at test"}
+    args = ["--config", "searchsasrec_qilin", "--data.path", str(data)]
+    made = plan(tmp_path / "ablation", args, None, [0], ["text only", "blank at test"], "ndcg@10")
+    assert set(made.left_out) == {"feed only", "text only"}
+    assert made.controls == ["baseline", "real", "blank at test"]
+    assert made.baseline["model"]["network"]["class_path"].endswith(".SASRec")
