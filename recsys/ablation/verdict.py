@@ -31,13 +31,13 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """The verdict in one sentence."""
+        """What the word means."""
         match self.word:
             case "a leak suspected":
-                return "A leak is suspected: until it is explained, no gain here can be believed."
+                return "Until it is explained, no gain here can be believed."
             case "proven":
-                return "Proven: on this data, what users searched for improves the recommendations."
-        return "Not proven: on this data, it has not been shown that searches improve the recommendations."
+                return "On this data, what users searched for improves the recommendations."
+        return "On this data, it has not been shown that what users searched for improves the recommendations."
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -73,7 +73,7 @@ def leaks(evidence: Evidence) -> list[str]:
     for name, area in audit.orders.items():
         if abs(area.mean - 0.5) > TELLING and not area.low <= 0.5 <= area.high:
             found.append(
-                f"The {name} tells what was clicked: it alone ranks exposed items with an AUC of {area.mean:.3f} "
+                f"The label shows in the {name}: it alone ranks exposed items with an AUC of {area.mean:.3f} "
                 f"[{area.low:.3f}, {area.high:.3f}], and 0.5 is chance."
             )
     minute, rise = gains.get("margin 60"), gains["real"].gain

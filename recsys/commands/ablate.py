@@ -57,7 +57,7 @@ def ablate(
     evidence = ablation.collect(plan, metric, step)
     verdict = ablation.judge(evidence)
     page = ablation.write(output, evidence, verdict)
-    print(verdict.sentence)
+    print(f"{verdict.word.capitalize()}. {verdict.sentence}")
     for said in [*verdict.leaks, *verdict.doubts]:
         print(f"  - {said}")
     print(f"Wrote {page}, {page.with_suffix('.json').name} and {page.with_suffix('.csv').name}.")
