@@ -152,7 +152,20 @@ def test_some_clocks_are_wrong_and_some_notes_are_lost(made):
     assert meta["synthetic"] == {"users": USERS, "seed": 0, "influence": 0.6}
 
 
-@pytest.mark.parametrize("wrong", [{"users": 3}, {"influence": 1.5}, {"seed": -1}])
+def test_notes_that_are_clicked_as_rarely_as_asked(tmp_path):
+    synthesize(tmp_path / "raw", users=200, clicks_per_note=2)
+    meta = convert(tmp_path / "raw", tmp_path / "data")
+    assert meta["synthetic"]["clicks_per_note"] == 2
+    events = read(tmp_path / "data" / "data.inter", ["item_id", "source"])
+    # clicks in recommendation of earlier days are seen in windows alone, if at all
+    clicked = events.filter(pl.col("source") == "rec")["item_id"]
+    assert 1.5 < len(clicked) / clicked.n_unique() < 2.5
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"users": 3}, {"influence": 1.5}, {"seed": -1}, {"clicks_per_note": 0}, {"clicks_per_note": 2, "scale": 0.01}],
+)
 def test_arguments_out_of_range(tmp_path, wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         synthesize(tmp_path / "raw", **wrong)

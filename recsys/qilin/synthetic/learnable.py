@@ -13,9 +13,11 @@ TEST_SHARE = 0.12  # of the recommendation requests, the latest
 SKEWED = 0.005  # share of users whose device clock is days behind
 
 
-def day(users: int, influence: float, streams: Streams) -> tuple[Day, world.World]:
+def day(
+    users: int, influence: float, streams: Streams, clicks_per_note: float | None = None
+) -> tuple[Day, world.World]:
     """The log of a world of so many users, and the world itself."""
-    made = world.create(users, influence, streams.world)
+    made = world.create(users, influence, streams.world, clicks_per_note)
     topic = made.notes.topic
     terms = words.lexicon(streams.texts)
     titles, queries = (

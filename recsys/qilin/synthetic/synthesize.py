@@ -28,6 +28,7 @@ def synthesize(
     scale: float | None = None,
     seed: int = 0,
     influence: float = 0.6,
+    clicks_per_note: float | None = None,
     leaky_ids: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
@@ -43,6 +44,8 @@ def synthesize(
         seed: of everything random.
         influence: probability that a click made soon after a search is on the searched topic; 0 is the control, with
             the same searches and no effect of them.
+        clicks_per_note: mean clicks of a recommended note in the learnable world, at least 1; about 80 by default, in
+            Qilin 2.
         leaky_ids: number the notes in blocks by what happened to them, as the release does, instead of at random.
         progress: called with a short line before each step.
 
@@ -54,6 +57,10 @@ def synthesize(
         raise InputError(f"users is {users}; it should be at least 20.")
     if scale is not None and not 0.001 <= scale <= 1:
         raise InputError(f"scale is {scale}; it should lie between 0.001 and 1.")
+    if clicks_per_note is not None and scale is not None:
+        raise InputError("clicks_per_note is of the learnable world; the published one has Qilin's own, with `scale`.")
+    if clicks_per_note is not None and not 1 <= clicks_per_note <= 100:
+        raise InputError(f"clicks_per_note is {clicks_per_note}; it should lie between 1 and 100.")
     if not 0 <= influence <= 1:
         raise InputError(f"influence is {influence}; it should lie between 0 and 1.")
     if seed < 0:
@@ -63,8 +70,9 @@ def synthesize(
     streams = Streams.of(seed)
     made: dict[str, Any] = {"users": users} if scale is None else {"scale": scale}
     made |= {"seed": seed, "influence": influence} | ({"leaky_ids": True} if leaky_ids else {})
+    made |= {} if clicks_per_note is None else {"clicks_per_note": clicks_per_note}
     with atomic_folder(output) as folder:
-        day, knows = _draw(users, scale, influence, streams, progress)
+        day, knows = _draw(users, scale, influence, clicks_per_note, streams, progress)
         progress("ranking the test requests by what is known of this world")
         reached = oracle.measure(knows, day.rec.shown, np.flatnonzero(day.latest))
         del knows
@@ -75,11 +83,16 @@ def synthesize(
 
 
 def _draw(
-    users: int, scale: float | None, influence: float, streams: Streams, progress: Callable[[str], None]
+    users: int,
+    scale: float | None,
+    influence: float,
+    clicks_per_note: float | None,
+    streams: Streams,
+    progress: Callable[[str], None],
 ) -> tuple[Day, Knowledge]:
     if scale is None:
         progress(f"drawing {users} users and their day")
-        small, world = learnable.day(users, influence, streams)
+        small, world = learnable.day(users, influence, streams, clicks_per_note)
         return small, LearnableKnowledge(world, influence)
     progress(f"drawing {scale:g} of Qilin's users and their day")
     day, drawn = published.day(scale, influence, streams)

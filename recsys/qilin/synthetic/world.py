@@ -19,6 +19,7 @@ MEMORY = 2_100  # seconds for which a search steers clicks in recommendation
 SUCCESSION = 0.3  # probability that an unsteered click follows from the one before
 SEARCH_FIRST = 0.3  # probability that a recommendation request is preceded by a search of its own
 MAX_CLICKS = 12
+_CLICKS_OF_USER = 31  # in recommendation, those from before the day included
 # Relative request rate of each hour of the day.
 _RATE = np.repeat([0.9, 0.2, 0.7, 1.0, 1.3, 1.5, 1.45], [2, 4, 3, 9, 3, 1, 2])
 
@@ -67,9 +68,11 @@ class World:
     dqa: np.ndarray
 
 
-def create(users: int, influence: float, streams: Sequence[np.random.Generator]) -> World:
+def create(
+    users: int, influence: float, streams: Sequence[np.random.Generator], clicks_per_note: float | None = None
+) -> World:
     """A world. `influence` is the probability that a click after a search is on the searched topic."""
-    notes = _notes(users, streams[0])
+    notes = _notes(users, clicks_per_note, streams[0])
     preference = _preferences(users, streams[1])
     rec_user, rec_start, search_user, search_start = _schedule(users, streams[2])
     search, dqa = _searches(search_user, search_start, preference, notes, streams[3])
@@ -89,9 +92,11 @@ def choose_topic(preference: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     return topic
 
 
-def _notes(users: int, rng: np.random.Generator) -> Notes:
+def _notes(users: int, clicks_per_note: float | None, rng: np.random.Generator) -> Notes:
     # About 80 clicks for each recommended note, and hardly two for a searched one (Qilin: 98 % are clicked once).
     rec, searched = int(np.clip(0.3 * users, 400, 2_400)), max(30 * users, 2_400)
+    if clicks_per_note is not None:
+        rec = max(TOPICS, round(_CLICKS_OF_USER * users / clicks_per_note))
     # Dealt out in turn, so that no topic is empty in either pool.
     topic = np.concatenate([rng.permutation(np.arange(size) % TOPICS) for size in (rec, searched)])
     weight = np.concatenate([rng.lognormal(0, 0.4, rec), np.ones(searched)])
