@@ -18,6 +18,7 @@ from recsys.data import SequenceData
 from recsys.errors import InputError, did_you_mean
 from recsys.experiments.runs import find_runs
 from recsys.metrics import Average, Interval, holm, mean_interval, paired_interval, randomisation_test
+from recsys.metrics.intervals import mean_of
 from recsys.training.protocols import Questions
 from recsys.training.runs import trained
 
@@ -95,27 +96,13 @@ def collect(plan: Plan, metric: str, progress: Callable[[str], None] = lambda _:
     if not set(rows) <= set(questions.requests):
         raise InputError(f"{plan.folder}: was run on other requests than {plan.data} now has; name another folder.")
     values = {name: np.stack([frame[metric].to_numpy() for frame in found]) for name, found in frames.items()}
-
-    def difference(a: np.ndarray, b: np.ndarray) -> Interval:
-        return paired_interval(a, b, user, ROUNDS, average=average)
-
-    gains = {}
-    for name, own in values.items():
-        control, mean = CONTROLS[name], own.mean(0)
-        base = None if control.against is None else values[control.against]
-        gains[name] = Gain(
-            mean_interval(mean, user, ROUNDS, average=average),
-            None if base is None else difference(mean, base.mean(0)),
-            np.nanmean(own if base is None else own - base, axis=1).tolist(),
-            difference(mean, values["real"].mean(0)) if control.searches and name != "real" else None,
-        )
+    real, baseline = values["real"].mean(0), values["baseline"].mean(0)
     progress("matching the words of queries and titles")
     found = titles(data)
     inside = slices(questions, found, rows)
     untrained = _untrained(questions, found, frames, metric)
-    best = max(
-        (name for name in untrained[metric] if name in (*UNTRAINED, TEXT)), key=lambda n: untrained[metric][n].mean()
-    )
+    rivals = [each for name, each in untrained[metric].items() if name in (*UNTRAINED, TEXT)]
+    best = max(rivals, key=lambda each: mean_of(each, user, average))
     progress("checking that no vector knows its future")
     network = checkpoints.load(trained(plan.folder / f"seed-{plan.seeds[0]}", "real")).network
     return Evidence(
@@ -126,17 +113,36 @@ def collect(plan: Plan, metric: str, progress: Callable[[str], None] = lambda _:
         seeds=plan.seeds,
         requests=len(whole),
         users=len(np.unique(user)),
-        gains=gains,
+        gains=_gains(values, user, average),
         left_out=plan.left_out,
-        parts=_parts(inside, values["real"].mean(0), values["baseline"].mean(0), user, average),
+        parts=_parts(inside, real, baseline, user, average),
         untrained={
             name: {ranker: mean_interval(each, user, average=average) for ranker, each in of.items()}
             for name, of in untrained.items()
         },
-        best_untrained=difference(values["real"].mean(0), untrained[metric][best]),
+        best_untrained=paired_interval(real, best, user, ROUNDS, average=average),
         audit=audit(plan.data, questions),
         gate=invariance(network, data),
     )
+
+
+def _gains(values: dict[str, np.ndarray], user: np.ndarray, average: Average) -> dict[str, Gain]:
+    """Of the metric `[seeds, requests]` of each control."""
+
+    def difference(a: np.ndarray, b: np.ndarray) -> Interval:
+        return paired_interval(a.mean(0), b.mean(0), user, ROUNDS, average=average)
+
+    gains = {}
+    for name, own in values.items():
+        control = CONTROLS[name]
+        base = None if control.against is None else values[control.against]
+        gains[name] = Gain(
+            mean_interval(own.mean(0), user, ROUNDS, average=average),
+            None if base is None else difference(own, base),
+            [mean_of(each, user, average) for each in (own if base is None else own - base)],
+            difference(own, values["real"]) if control.searches and name != "real" else None,
+        )
+    return gains
 
 
 def _requests(plan: Plan, name: str, seed: int) -> pl.DataFrame:

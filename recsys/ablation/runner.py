@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,16 @@ def plan(
         metric: what gains will be counted in.
 
     Raises:
-        InputError: no such config, control, metric or data; data without searches; a folder that holds something else.
+        InputError: no such config, control, metric or data; a model or data without searches; a folder that holds
+            something else.
     """
     for name in controls:
         if name not in CONTROLS:
             raise InputError(f"--controls {name!r}: no such control.{did_you_mean(name, CONTROLS)}")
     model = _resolved(args)
+    module, _, kind = model["model"]["network"]["class_path"].rpartition(".")
+    if not getattr(import_module(module), kind).uses_searches:
+        raise InputError(f"--config: {kind} reads no searches; name the config of a model that does.")
     measured = [f"{name}@{k}" for name in METRICS for k in model["model"]["cutoffs"]]
     if metric.rpartition("/")[2] not in measured:
         raise InputError(f"--metric {metric}: not measured with these cutoffs.{did_you_mean(metric, measured)}")

@@ -109,6 +109,7 @@ def test_other_settings_and_other_folders_are_refused(
     assert "holds something else than an ablation" in refused(tiny, tmp_path / "else")
     assert "did you mean 'late'" in refused(tiny, tmp_path / "new", "--controls", "lat").lower()
     assert "--metric ndcg@7: not measured" in refused(tiny, whole, "--seeds", "3", "--metric", "ndcg@7")
+    assert "SASRec reads no searches" in refused(tiny, tmp_path / "new", "--config", "sasrec_qilin")
     assert "no plain.search file" in refused(_plain(tmp_path), tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
