@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from recsys.ablation.controls import CONTROLS
-from recsys.ablation.evidence import Evidence, Part
+from recsys.ablation.evidence import Evidence, Gain, Part
 from recsys.ablation.verdict import Verdict
 from recsys.files import atomic_file
 from recsys.metrics import Interval
-from recsys.page import Axes, Html, banner, bars, document, facts, paragraph, section, table, tiles
+from recsys.page import Axes, Html, banner, bars, document, facts, grid, paragraph, section, table, tiles
 
 STEM = "ablation"
+NO_BREAK = "\u00a0"
 
 
 def write(folder: Path, evidence: Evidence, verdict: Verdict) -> Path:
@@ -72,16 +73,12 @@ def _reasons(verdict: Verdict) -> list[Html]:
 
 
 def _controls(evidence: Evidence) -> list[Html]:
-    rows, names, heights = [], [], []
+    rows, heights = [], {}
     for name, found in evidence.gains.items():
-        control = CONTROLS[name]
-        against = "" if control.against in (None, "baseline") else f" (over “{control.against}”)"
-        spread = " ".join(f"{each:+.4f}" for each in found.by_seed) if found.gain is not None else ""
-        rows.append([name, control.says, _value(found.value), _signed(found.gain) + against, spread, control.asks])
+        against = CONTROLS[name].against
+        rows.append([name, _value(found.value), _signed(found.gain), against or "", _by_seed(found)])
         if found.gain is not None:
-            names.append(name)
-            heights.append(found.gain.mean)
-    header = ["control", "what", evidence.metric, "gain", "by seed", "what it tells"]
+            heights[name] = found.gain.mean
     left = [paragraph(f"Left out: {name}, because {why}.") for name, why in evidence.left_out.items()]
     axes = Axes("Gain by control", "control", f"gain in {evidence.metric}")
     return [
@@ -89,10 +86,15 @@ def _controls(evidence: Evidence) -> list[Html]:
             "Differences are paired, request by request, averaged over the seeds; intervals are 95 %, by a bootstrap "
             "that draws users."
         ),
-        table(header, rows),
+        table(["control", evidence.metric, "gain", "over", "by seed"], rows),
         *left,
-        bars(axes, names, {"gain": heights}),
+        facts((name, f"{CONTROLS[name].says}: {CONTROLS[name].asks}") for name in evidence.gains),
+        grid(bars(axes, list(heights), {"gain": list(heights.values())})),
     ]
+
+
+def _by_seed(found: Gain) -> str:
+    return "" if found.gain is None else " ".join(f"{each:+.4f}" for each in found.by_seed)
 
 
 def _slices(evidence: Evidence) -> list[Html]:
@@ -147,11 +149,11 @@ def _rows(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def _value(found: Interval) -> str:
-    return f"{found.mean:.4f} [{found.low:.4f}, {found.high:.4f}]"
+    return f"{found.mean:.4f} [{found.low:.4f},{NO_BREAK}{found.high:.4f}]"
 
 
 def _signed(found: Interval | None) -> str:
-    return "" if found is None else f"{found.mean:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+    return "" if found is None else f"{found.mean:+.4f} [{found.low:+.4f},{NO_BREAK}{found.high:+.4f}]"
 
 
 def _plain(value: Any) -> Any:
