@@ -1,12 +1,17 @@
 """What queries are worth on synthetic data, beside what a ranker that knows the world gains from them.
 
     python benchmarks/search.py [--users 1500] [--seeds 0 1 2 3 4] [--influence 0.6 0.3 0] [--models pending] [--quick]
+    python benchmarks/search.py --cost                # CPU seconds of an epoch of each model, beside SASRec's
 
 Every model sees the same data and is compared with SASRec request by request; intervals are bootstraps over users. The
 share is that of the oracle's own gain (docs/synthetic.md). "After a search" are the requests at most 35 minutes after
 one: those that a search steers. "longer" is SASRec given as many epochs more as the branch has, without early stopping:
-what the epochs alone are worth. All exclude what the user has clicked, as the oracle does: in this world nobody clicks
-a note twice.
+what the epochs alone are worth; "bert4rec" is what searchbert4rec grows from, and always stands beside it. All exclude
+what the user has clicked, as the oracle does: in this world nobody clicks a note twice.
+
+Costs are measured in one process with one thread: the models take turns step by step, each with its own optimiser and
+loader, so that whatever else the machine does it does to all. All are as wide as in the configs. "adapter" trains the
+search branch on a frozen SASRec, as by default; "whole" trains everything.
 """
 
 import argparse
@@ -14,29 +19,35 @@ import csv
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("WANDB_SILENT", "true")
 
 import numpy as np
 import polars as pl
+import torch
 from rich.console import Console
 from rich.table import Table
 
 from recsys import atomic
 from recsys.commands.demo import FITS, settings
+from recsys.data import SequenceData
 from recsys.experiments import find_runs
 from recsys.files import atomic_file
+from recsys.losses import Softmax
 from recsys.metrics.intervals import paired_interval
+from recsys.models import Model, SASRec, SearchSASRec, SESRec, UniSAR
 from recsys.qilin import convert, synthesize
 from recsys.qilin.synthetic.world import MEMORY
 from recsys.training.cli import run
 
 METRIC = "ndcg@10"
 SEEN = ["--model.exclude_seen", "true"]
-EPOCHS = {"sasrec": 25, "searchsasrec": 30}
+EPOCHS = {"sasrec": 25, "bert4rec": 20}
+BRANCH = 30  # epochs of a branch, or of a model that is trained end to end
 END_TO_END = {"model.freeze_backbone": "false", "model.warm_start": "null", "model.learning_rate": "0.001"}
 MODELS = {
     "pending": {},
@@ -47,8 +58,13 @@ MODELS = {
         "trainer.num_sanity_val_steps": "0",
         **END_TO_END,
     },
+    "searchbert4rec": {"model.network.init_args.layers": "1", "model.network.init_args.initializer_range": "0.125"},
+    "sesrec": {"model.learning_rate": "0.001", "model.network.init_args.dropout": "0.3"},
+    "unisar": {"model.learning_rate": "0.001", "model.network.init_args.dropout": "0.3"},
     "longer": {},
 }
+CONFIG = {**dict.fromkeys(["pending", "cross", "interleave"], "searchsasrec"), "longer": "sasrec"}
+"""Where it is not the name of the model."""
 
 
 def measure(folder: Path, users: int, seed: int, influence: float, models: list[str], quick: bool) -> list[dict]:
@@ -59,13 +75,17 @@ def measure(folder: Path, users: int, seed: int, influence: float, models: list[
     told = json.loads((folder / "raw" / "oracle.json").read_text("utf-8"))[METRIC]
     common = ["--data.path", str(data), "--runs", str(runs), "--seed_everything", str(seed), *SEEN]
     seconds = {}
+    if "searchbert4rec" in models:
+        models = ["bert4rec", *models]
     for name in ["sasrec", *models]:
-        config = "sasrec" if name in ("sasrec", "longer") else "searchsasrec"
-        epochs = sum(EPOCHS.values()) if name == "longer" else EPOCHS[config]
-        own = {**FITS[config], "trainer.max_epochs": str(2 if quick else epochs), **MODELS.get(name, {})}
+        config = CONFIG.get(name, name)
+        epochs = EPOCHS["sasrec"] + BRANCH if name == "longer" else EPOCHS.get(config, BRANCH)
+        few_queries = FITS["searchsasrec"] if config not in EPOCHS else {}
+        own = {**few_queries, **FITS.get(config, {}), **MODELS.get(name, {})}
+        own["trainer.max_epochs"] = str(2 if quick else epochs)
         if name == "longer":
             own["early_stopping.patience"] = str(epochs)
-        called = name if name != "sasrec" else "sasrec_qilin"  # where the others look for what to grow from
+        called = f"{name}_qilin" if name in EPOCHS else name  # where the others look for what to grow from
         args = ["--config", f"{config}_qilin", *common, "--name", called, *settings(own)]
         started = perf_counter()
         run(["fit", *args])
@@ -77,9 +97,10 @@ def measure(folder: Path, users: int, seed: int, influence: float, models: list[
     user = asked["user_id"].rank("dense").cast(pl.Int64).to_numpy()
     rows = []
     for name in models:
-        row = {"influence": influence, "seed": seed, "users": users, "model": name, "seconds": seconds[name]}
+        called = f"{name}_qilin" if name in EPOCHS else name
+        row = {"influence": influence, "seed": seed, "users": users, "model": name, "seconds": seconds[called]}
         theirs = asked[METRIC].to_numpy()
-        ours = found[name].requests().sort("request_id")[METRIC].to_numpy()
+        ours = found[called].requests().sort("request_id")[METRIC].to_numpy()
         for part, chosen in parts.items():
             gain = paired_interval(ours[chosen], theirs[chosen], user[chosen])
             wanted = told[part]["with"] - told[part]["without"]
@@ -112,6 +133,84 @@ def after_search(data: Path, asked: pl.DataFrame) -> np.ndarray:
     return near.fill_null(False).to_numpy()
 
 
+COSTS = {
+    "SASRec": SASRec,
+    "pending, adapter": SearchSASRec,
+    "pending, whole": SearchSASRec,
+    "cross, adapter": lambda n_items: SearchSASRec(n_items, fusion="cross"),
+    "interleave, whole": lambda n_items: SearchSASRec(n_items, fusion="interleave"),
+    "SESRec": SESRec,
+    "UniSAR": UniSAR,
+}
+"""Models at the width of their configs, which for all of them is 64."""
+ALL, FEW = list(COSTS), list(COSTS)[:3]
+
+
+def cost(folder: Path, users: int, rounds: int) -> list[dict]:
+    """One row for each model and batch size: CPU seconds of an epoch, and how many times those of SASRec."""
+    synthesize(folder / "raw", users=users, seed=0)
+    convert(folder / "raw", folder / "qilin-synthetic")
+    torch.set_num_threads(1)
+    rows = []
+    for batch_size, names in ((16, ALL), (128, FEW)):  # those of the demo, and of the configs for Qilin
+        steps = {name: epochs_of(name, folder / "qilin-synthetic", batch_size) for name in names}
+        spent: dict[str, list[float]] = {name: [] for name in names}
+        for _ in range(1 + rounds):  # the first warms up
+            length = {next(steps[name]) for name in names}.pop()
+            for name in names:
+                spent[name].append(0.0)
+            for _ in range(length):
+                for name in names:
+                    started = process_time()
+                    next(steps[name])
+                    spent[name][-1] += process_time() - started
+        seconds = {name: float(np.mean(each[1:])) for name, each in spent.items()}
+        rows += [
+            {
+                "users": users,
+                "batch_size": batch_size,
+                "model": name,
+                "epochs": rounds,
+                "cpu_seconds_per_epoch": seconds[name],
+                "times_sasrec": seconds[name] / seconds["SASRec"],
+            }
+            for name in names
+        ]
+    return rows
+
+
+def epochs_of(name: str, path: Path, batch_size: int) -> Iterator[int]:
+    """Before each epoch its number of steps, then the same after each step."""
+    data = SequenceData(str(path), batch_size=batch_size, min_count=2)
+    torch.manual_seed(0)
+    network: Model = COSTS[name](data.n_items)
+    if isinstance(network, SearchSASRec) and name.endswith("adapter"):
+        for parameter in network.backbone():
+            parameter.requires_grad_(False)
+    data.times, data.searches = network.uses_times, network.uses_searches
+    loader = data.train_dataloader()
+    loss = Softmax()
+    loss.prepare(torch.from_numpy(data.popularity()))
+    optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], fused=True)
+    while True:
+        yield len(loader)
+        for batch in loader:
+            optimizer.zero_grad()
+            network.training_loss(batch, loss).backward()
+            optimizer.step()
+            yield len(loader)
+
+
+def show_cost(rows: list[dict]) -> None:
+    table = Table(title="CPU seconds of an epoch, one thread", box=None)
+    for name in ("batch size", "model", "CPU seconds", "times SASRec"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        cells = row["batch_size"], row["model"], f"{row['cpu_seconds_per_epoch']:.1f}", f"{row['times_sasrec']:.2f}"
+        table.add_row(*map(str, cells))
+    Console(width=100).print(table)
+
+
 def save(rows: list[dict], path: Path) -> None:
     with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
@@ -139,10 +238,18 @@ if __name__ == "__main__":
     parser.add_argument("--influence", type=float, nargs="+", default=[0.6, 0.3, 0.0])
     parser.add_argument("--models", choices=list(MODELS), nargs="+", default=list(MODELS))
     parser.add_argument("--quick", action="store_true", help="200 users, two epochs: to see that it runs")
+    parser.add_argument("--cost", action="store_true", help="measure what an epoch costs, and nothing else")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results" / "search.csv")
     args = parser.parse_args()
     if args.quick:
         args.users, args.seeds = 200, [0]
+    if args.cost:
+        with tempfile.TemporaryDirectory() as folder:
+            costs = cost(Path(folder), args.users, 1 if args.quick else 3)
+        show_cost(costs)
+        if not args.quick:
+            save(costs, args.results.with_name("search_cost.csv"))
+        raise SystemExit
     rows: list[dict] = []
     for influence in args.influence:
         for seed in args.seeds:

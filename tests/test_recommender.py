@@ -8,7 +8,7 @@ from recsys import checkpoints
 from recsys.atomic import Vocabulary
 from recsys.checkpoints import Checkpoint
 from recsys.errors import InputError
-from recsys.models import HSTU, BERT4Rec, SASRec, SearchBERT4Rec, SearchSASRec, eSASRec
+from recsys.models import HSTU, BERT4Rec, SASRec, SearchBERT4Rec, SearchSASRec, SESRec, UniSAR, eSASRec
 from recsys.models.batch import Batch
 from recsys.models.content import Content
 from recsys.models.text import gram_matrix
@@ -22,6 +22,8 @@ MORE = {
     BERT4Rec: {"inner_dim": 8},
     SearchSASRec: {"inner_dim": 8, "buckets": 97},
     SearchBERT4Rec: {"inner_dim": 8, "buckets": 97},
+    SESRec: {"inner_dim": 8, "buckets": 97},
+    UniSAR: {"inner_dim": 8, "buckets": 97},
     HSTU: {},
     eSASRec: {"inner_dim": 8, "time_bias": True},
 }

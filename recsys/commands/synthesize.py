@@ -28,8 +28,8 @@ def synthesize(
         scale: Size of the world with the published statistics, from 0.001 to 1, which is all of Qilin.
         seed: Seed; the same seed gives the same data on every machine.
         influence: Probability that a click soon after a search is on the searched topic; 0 for none.
-        clicks_per_note: Clicks that a note of the learnable world gets in recommendation on average, from 1 to 100: few,
-            as in Qilin, and its title tells more than its id. About 80 if not given.
+        clicks_per_note: Clicks that a note of the learnable world gets in recommendation on average, 1 to 100: few, as
+            in Qilin, and its title tells more than its id. About 80 if not given.
         leaky_ids: Number the notes in blocks by what happened to them, as the release does, instead of at random.
     """
     if users is not None and scale is not None:

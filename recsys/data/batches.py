@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from recsys.data.dataset import Dataset
+from recsys.data.dataset import Dataset, Searches
 from recsys.data.histories import Histories
 from recsys.data.ragged import Ragged, grouped_offsets, offsets_of, ranges
 from recsys.errors import InputError
@@ -118,6 +118,7 @@ def assemble(
             if training
             else _request_searches(dataset, histories, user, start, end, request)
         )
+    clicked = _search_clicks(source, search) if training and source is not None else {}
     made = search if source is None else source.timestamp[search]
     if not training:  # where no item tells when the user came back, time counts from the request
         made = made - np.where(end > start, 0, dataset.requests.timestamp[request])[search_row]
@@ -137,6 +138,7 @@ def assemble(
                 "search_timestamp": made,
                 "search_type": search_row if source is None else source.type[search],
                 "search_gram": np.zeros((0, 0)) if source is None else source.gram.take(search, axis=0),
+                **clicked,
                 "user": dataset.requests.user[request] + 1,
             }.items()
         }
@@ -152,6 +154,14 @@ def _targets(histories: Histories, rows: Rows, chosen: np.ndarray, point: Ragged
     index, _ = ranges(histories.target.offsets[first], histories.target.offsets[end])
     each = histories.target.offsets[point.values + 1] - histories.target.offsets[point.values]
     return np.arange(len(each)).repeat(each), histories.target.values.take(index)
+
+
+def _search_clicks(source: Searches, search: np.ndarray) -> dict[str, np.ndarray]:
+    """Of the batch's searches, the number of the one that each known click was made in, and the item."""
+    if source.clicked is None:
+        return {}
+    clicked = source.clicked.take(search).known()
+    return {"search_click": clicked.group, "search_click_item": clicked.values}
 
 
 def _next_items(histories: Histories, user: np.ndarray, end: np.ndarray, n_rows: int) -> np.ndarray:

@@ -66,6 +66,8 @@ class Searches:
     type: np.ndarray
     gram: np.ndarray
     """`[searches, grams]` hashed character n-grams."""
+    clicked: Ragged | None = None
+    """Items clicked among each search's results, 0 where one is not in the vocabulary."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def load(path: Path, vocabulary: tuple[str, ...] = ("train",), min_count: int = 
         users=users.to_list(),
         events=events,
         requests=_from_file(requests, number, items) if requests is not None else _from_events(inter, events),
-        searches=_read_searches(path, stem, number),
+        searches=_read_searches(path, stem, number, items),
         synthetic=bool(meta.get("synthetic")),
         fingerprint=fingerprint(path, vocabulary, min_count),
     )
@@ -226,11 +228,13 @@ def _from_events(inter: pl.DataFrame, events: Events) -> Requests:
     )
 
 
-def _read_searches(path: Path, stem: str, number: pl.DataFrame) -> Searches | None:
+def _read_searches(path: Path, stem: str, number: pl.DataFrame, items: atomic.Vocabulary) -> Searches | None:
     file = path / f"{stem}.search"
     if not file.is_file():
         return None
-    frame = atomic.read(file, ["user_id", "timestamp", "query_id", "query_from_type", "split"])
+    columns = ["user_id", "timestamp", "query_id", "query_from_type", "split"]
+    listed = atomic.read_header(file).get("clicked") == "token_seq"
+    frame = atomic.read(file, columns + ["clicked"] * listed)
     frame = frame.with_columns(_seconds(file, frame, "timestamp"), _split_number(file, frame["split"]))
     frame = frame.filter(pl.col("query_id") != "")  # a search without words says nothing
     query = atomic.read(path / f"{stem}.query", ["query_id", "query"]).with_row_index("query_row")
@@ -255,6 +259,13 @@ def _read_searches(path: Path, stem: str, number: pl.DataFrame) -> Searches | No
         .clip(0, 8)
         .to_numpy(),
         gram=gram_matrix(["".join(characters) for characters in query["query"]])[frame["query_row"].to_numpy()],
+        clicked=_clicked(frame, items) if listed else None,
+    )
+
+
+def _clicked(frame: pl.DataFrame, items: atomic.Vocabulary) -> Ragged:
+    return Ragged(
+        offsets_of(frame["clicked"].list.len().to_numpy()), items.encode(frame["clicked"].explode(empty_as_null=False))
     )
 
 

@@ -10,6 +10,8 @@ from recsys.models.recbole import RecBole
 from recsys.models.sasrec import SASRec
 from recsys.models.search_bert4rec import SearchBERT4Rec
 from recsys.models.search_sasrec import SearchSASRec
+from recsys.models.sesrec import SESRec
+from recsys.models.unisar import UniSAR
 
 __all__ = [
     "HSTU",
@@ -19,7 +21,9 @@ __all__ = [
     "Model",
     "RecBole",
     "SASRec",
+    "SESRec",
     "SearchBERT4Rec",
     "SearchSASRec",
+    "UniSAR",
     "eSASRec",
 ]

@@ -1,6 +1,7 @@
 """The contract of every model, and the way into RecBole's classes without RecBole's side effects."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 from recsys.errors import InputError
 from recsys.models.batch import Batch
 from recsys.models.content import ItemEmbedding, LazyTable
+
+Loss = Callable[[Tensor, Tensor | LazyTable, Tensor], Tensor]
+"""Of vectors `[targets, dim]`, all item vectors `[items, dim]`, and the items `[targets]`."""
 
 
 class Model(nn.Module, ABC):
@@ -63,6 +67,19 @@ class Model(nn.Module, ABC):
     def own_loss(self, batch: Batch) -> Tensor | None:
         """The loss of a model that brings its own; None where any loss can be put upon `training_points`."""
         return None
+
+    def candidate_scores(self, batch: Batch, candidates: Tensor) -> Tensor | None:
+        """Scores `[points, k]` of the items `[points, k]` given to each point, 0 behind the last.
+
+        None where scores are those of the dot product; a model that reads a history anew for each candidate can rate
+        a list that it is given, but not a whole catalogue.
+        """
+        return None
+
+    def training_loss(self, batch: Batch, loss: Loss) -> Tensor:
+        """What a step of training makes smaller: `loss` upon `training_points`, or a loss of the model's own."""
+        own = self.own_loss(batch)
+        return loss(*self.training_points(batch)) if own is None else own
 
     def training_points(self, batch: Batch) -> tuple[Tensor, Tensor | LazyTable, Tensor]:
         """What a loss is given: vectors `[targets, dim]`, all item vectors `[items, dim]`, and the items `[targets]`.

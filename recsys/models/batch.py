@@ -45,6 +45,10 @@ class Batch:
     """`[searches]` Qilin's query_from_type, 1 to 8; 0 unknown."""
     search_gram: Tensor
     """`[searches, grams]` hashes of the query's character n-grams plus 1; 0 is padding."""
+    search_click: Tensor | None = None
+    """`[clicks]` in training, the search of the batch that each click on a result was made in."""
+    search_click_item: Tensor | None = None
+    """`[clicks]` the item. It was clicked after its search, maybe after the next request too: no point may see it."""
     user: Tensor | None = None
     """`[points]` number of each point's user in the data set plus 1; None where no data set is at hand."""
 

@@ -68,7 +68,7 @@ class SearchBERT4Rec(SearchBranch, BERT4Rec):
         )
         for name in ("mask_ratio", "last_ratio"):  # of a cloze that is not ours
             del self.hyperparameters[name]
-        self.grow_branch(dim, buckets, gram_dropout, content, share_text)
+        self.grow_reader(dim, buckets, gram_dropout, content, share_text)
         self.query_fusion = Pending(dim)
 
     def training_points(self, batch: Batch) -> tuple[Tensor, Tensor | LazyTable, Tensor]:

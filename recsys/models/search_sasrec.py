@@ -55,7 +55,7 @@ class SearchSASRec(SearchBranch, SASRec):
     ) -> None:
         super().__init__(n_items, max_len, dim, layers, heads, inner_dim, dropout, content, buckets, vector_width)
         self.hyperparameters["fusion"] = fusion
-        self.grow_branch(dim, buckets, gram_dropout, content, share_text)
+        self.grow_reader(dim, buckets, gram_dropout, content, share_text)
         self.query_fusion: Pending | Interleave | Cross = (
             Cross(dim, heads, dropout)
             if fusion == "cross"

@@ -89,8 +89,32 @@ class Recency(nn.Module):
         return weight
 
 
-class SearchBranch(Model):
-    """Put before the class of a model, its backbone: what reads searches. Its parameters are those named `query_…`.
+@dataclass(frozen=True)
+class Latest:
+    """The latest searches that each point sees, the newest first."""
+
+    token: Tensor
+    """`[points, slots, dim]`, anything where there is none."""
+    position: Tensor
+    """`[points, slots]` as in `Searches`."""
+    age: Tensor
+    """`[points, slots]` when the point is answered from."""
+    real: Tensor
+    """`[points, slots]` bool: whether there is one."""
+
+
+def latest(searches: Searches, batch: Batch, most: int) -> Latest:
+    """At most `most` searches of each point of the batch that `searches` are of."""
+    row, position = batch.point_row[:, None], batch.point_position[:, None]
+    slot = torch.arange(searches.position.shape[1], device=row.device)
+    seen = torch.where(searches.position[batch.point_row] <= position, slot, -1)
+    newest = seen.topk(min(most, len(slot))).values
+    at = newest.clamp(min=0)
+    return Latest(searches.token[row, at], searches.position[row, at], searches.age[row, position, at], newest >= 0)
+
+
+class SearchReader(Model):
+    """Put before the class of a model: what reads a search.
 
     A search is its text and the way it was entered, normalised: a query weighs as much as another, whatever its length.
     """
@@ -101,7 +125,7 @@ class SearchBranch(Model):
     query_type: nn.Embedding
     query_norm: nn.LayerNorm
 
-    def grow_branch(self, dim: int, buckets: int, gram_dropout: float, content: bool, share_text: bool) -> None:
+    def grow_reader(self, dim: int, buckets: int, gram_dropout: float, content: bool, share_text: bool) -> None:
         """Make the parts that read a search; queries have an encoder to themselves unless they share that of titles."""
         if not 0 <= gram_dropout < 1:
             raise InputError(f"--model.network.init_args.gram_dropout {gram_dropout}: must be at least 0 and below 1.")
@@ -115,11 +139,6 @@ class SearchBranch(Model):
         self.query_norm = nn.LayerNorm(dim)
 
     @property
-    def neutral(self) -> bool:
-        """Whether the backbone can be frozen: the branch starts at zero and leaves alone who has not searched."""
-        return True
-
-    @property
     def text(self) -> TextEncoder:
         """The encoder of queries: their own, or that of titles."""
         if self.query_text is not None:
@@ -127,15 +146,29 @@ class SearchBranch(Model):
         assert self.described is not None
         return self.described.text
 
-    def searches(self, batch: Batch) -> Searches:
-        """The batch's searches.
+    def tokens(self, batch: Batch) -> Tensor:
+        """The batch's searches as vectors `[searches, dim]`.
 
         In training n-grams are dropped at random, or the few clicks that follow each query would be learnt by heart.
         """
         gram = batch.search_gram
         if self.training and self.gram_dropout:
             gram = gram * (torch.rand(gram.shape, device=gram.device) >= self.gram_dropout)
-        return lay_out(batch, self.query_norm(self.text(gram) + self.query_type(batch.search_type)))
+        token: Tensor = self.query_norm(self.text(gram) + self.query_type(batch.search_type))
+        return token
+
+    def searches(self, batch: Batch) -> Searches:
+        """The batch's searches by row."""
+        return lay_out(batch, self.tokens(batch))
+
+
+class SearchBranch(SearchReader):
+    """Put before the class of a model, its backbone: what reads searches. Its parameters are those named `query_…`."""
+
+    @property
+    def neutral(self) -> bool:
+        """Whether the backbone can be frozen: the branch starts at zero and leaves alone who has not searched."""
+        return True
 
     def backbone(self) -> list[nn.Parameter]:
         """The parameters of the model inside."""

@@ -1,12 +1,14 @@
 """What a model is measured against: chance, popularity, the order of exposure, and the best that was possible."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from recsys.data.dataset import Dataset
-from recsys.data.ragged import Ragged, offsets_of
+from recsys.data.ragged import Ragged, offsets_of, ranges
 from recsys.ranking import pad_ranked, random_k, rank_candidates, rank_scores, shared_k, top_k
 from recsys.training.protocols import Questions
 
@@ -32,12 +34,18 @@ class Ranker:
         return None
 
 
+def _no_rating(candidates: Tensor) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Scored(Ranker):
     """A model's answers to one batch: vectors `[points, dim]` and the item table, or the scores `[points, items]`."""
 
     vectors: Tensor
     table: Tensor | None
+    rate: Callable[[Tensor], Tensor | None] = _no_rating
+    """Scores `[points, k]` of candidates `[points, k]`, from a model that rates given ones otherwise."""
 
     def catalogue(self, questions: Questions, rows: np.ndarray, k: int) -> np.ndarray | None:
         """By dot product."""
@@ -46,7 +54,13 @@ class Scored(Ranker):
         return ids.cpu().numpy()
 
     def candidates(self, listed: Ragged, positions: np.ndarray, exposed: np.ndarray | None) -> np.ndarray | None:
-        """By dot product."""
+        """By dot product, where the model has no other way."""
+        shown = torch.from_numpy(listed.padded()).to(self.vectors.device)
+        found = self.rate(shown)
+        if found is not None:
+            place, _ = ranges(np.zeros_like(listed.lengths), listed.lengths)
+            scores = found.float().cpu().numpy()[listed.group, place]
+            return rank_scores(listed.offsets, scores, listed.values == 0, positions=positions)
         return rank_candidates(self.vectors, self.table, listed.offsets, listed.values, positions=positions)
 
 

@@ -166,11 +166,9 @@ class SequentialRecommender(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of all targets of the batch's histories."""
-        loss, target = self.network.own_loss(batch), batch.target_item
-        if loss is None:
-            vectors, table, target = self.network.training_points(batch)
-            loss = self.loss(vectors, table, target)
-        self.log("train/loss", loss, batch_size=len(target), prog_bar=True, on_step=True, on_epoch=True)
+        loss = self.network.training_loss(batch, self.loss)
+        size = len(batch.target_item)
+        self.log("train/loss", loss, batch_size=size, prog_bar=True, on_step=True, on_epoch=True)
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -199,7 +197,8 @@ class SequentialRecommender(pl.LightningModule):
     def test_step(self, batch: Batch, index: int) -> None:
         """Rank the requests of the batch by the model, and by every baseline."""
         rows = batch.request.cpu().numpy()
-        self._evaluation.add(rows, Scored(self.network.encode(batch), self._table))
+        rate = partial(self.network.candidate_scores, batch)
+        self._evaluation.add(rows, Scored(self.network.encode(batch), self._table, rate))
         for ranker, evaluation in self._baselines.values():
             evaluation.add(rows, ranker)
 

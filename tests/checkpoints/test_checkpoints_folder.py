@@ -14,7 +14,17 @@ from recsys.atomic import Vocabulary
 from recsys.checkpoints import Checkpoint
 from recsys.errors import InputError
 from recsys.files import sha256
-from recsys.models import HSTU, BERT4Rec, CausalTransformer, SASRec, SearchBERT4Rec, SearchSASRec, eSASRec
+from recsys.models import (
+    HSTU,
+    BERT4Rec,
+    CausalTransformer,
+    SASRec,
+    SearchBERT4Rec,
+    SearchSASRec,
+    SESRec,
+    UniSAR,
+    eSASRec,
+)
 
 ITEMS = Vocabulary(["n7", "猫", 'a "b"', "42", "x"])
 SIZE = {"n_items": len(ITEMS), "max_len": 5, "dim": 8, "layers": 1, "heads": 2}
@@ -25,6 +35,8 @@ NETWORKS = {
     "SearchSASRec": lambda: SearchSASRec(**SHAPE, buckets=31),
     "SearchSASRec, cross": lambda: SearchSASRec(**SHAPE, buckets=31, fusion="cross", gram_dropout=0.1),
     "SearchBERT4Rec": lambda: SearchBERT4Rec(**SHAPE, buckets=31),
+    "SESRec": lambda: SESRec(**SHAPE, buckets=31, split="soft", contrast=0.01, agreement=0.2, temperature=0.3),
+    "UniSAR": lambda: UniSAR(**SHAPE, buckets=31, max_searches=3, negatives=2, alignment=0.2),
     "HSTU": lambda: HSTU(**SIZE, positions=False, tied=False),
     "eSASRec": lambda: eSASRec(**SHAPE, time_bias=True),
     "CausalTransformer": lambda: CausalTransformer(**SHAPE, residual="post", temperature=0.1),
@@ -195,7 +207,8 @@ def test_a_manifest_that_is_none(saved, content):
         ({"model": "Model"}, "unknown model 'Model'"),
         (
             {"model": "Batch"},
-            "'Batch'. Known: BERT4Rec, CausalTransformer, HSTU, RecBole, SASRec, SearchBERT4Rec, SearchSASRec, eSASRec",
+            "'Batch'. Known: BERT4Rec, CausalTransformer, HSTU, RecBole, SASRec, SESRec, SearchBERT4Rec, SearchSASRec, "
+            "UniSAR, eSASRec",
         ),
         ({"model": ["SASRec"]}, "unknown model"),
         ({"hyperparameters": {**SHAPE, "depth": 3}}, "no hyperparameters of SASRec .*depth"),

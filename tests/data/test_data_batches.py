@@ -97,8 +97,8 @@ def data(folder):
         ("x1", "x", 9, "test", [], ["a"], [1], ["a"]),
     ]
     search = [
-        ("s1", "u", 15, "q", "3", [], "train"),
-        ("s2", "u", 45, "p", "1", [], "test"),
+        ("s1", "u", 15, "q", "3", ["c", "z", "b"], "train"),
+        ("s2", "u", 45, "p", "1", ["a"], "test"),
         ("s3", "x", 8, "q", "2", [], "test"),
     ]
     path = folder(inter=inter, request=request, search=search, query=[("q", ["q"]), ("p", ["p", "p"])])
@@ -122,6 +122,8 @@ def test_a_training_batch_by_hand(data):
     assert batch.target_item.tolist() == [a, a, b, c]
     assert (batch.search_row.tolist(), batch.search_position.tolist()) == ([1], [0])
     assert batch.search_type.tolist() == [3]
+    assert batch.search_click.tolist() == [0, 0]
+    assert batch.search_click_item.tolist() == [c, b]  # z is in no vocabulary
     assert batch.timestamp.tolist() == [[0], [10], [0]]
     assert batch.request_timestamp.tolist() == [[0], [20], [0]]  # of u2, which comes after a
 
@@ -144,6 +146,7 @@ def test_an_evaluation_batch_by_hand(data):
     assert batch.search_position.tolist() == [2, 0]
     assert batch.search_type.tolist() == [1, 2]
     assert torch.equal(batch.search_gram, torch.from_numpy(data.searches.gram[[1, 2]]))
+    assert batch.search_click is batch.search_click_item is None  # what came of a search is later than it
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -151,7 +154,8 @@ def test_every_tensor_is_int64(data, training):
     known = histories(data, "train" if training else "test")
     rows = training_rows(known, 5, 2) if training else request_rows(known, 5)
     batch = assemble(data, known, rows, np.arange(len(rows)), training)
-    assert {name: value.dtype for name, value in vars(batch).items() if value.dtype != torch.int64} == {}
+    given = {name: value for name, value in vars(batch).items() if value is not None}
+    assert {name: value.dtype for name, value in given.items() if value.dtype != torch.int64} == {}
     assert len(batch) == len(batch.request) == len(batch.point_row) == len(batch.point_position)
 
 
@@ -287,7 +291,8 @@ def test_several_processes_train_as_many_steps_on_different_rows(loader, world):
 
 def test_a_batch_moves_as_a_whole(data):
     known = histories(data, "test")
-    batch = assemble(data, known, request_rows(known, 5), np.array([0]), training=False).to(torch.int32)
+    rows = training_rows(known, 5, 2)
+    batch = assemble(data, known, rows, np.array([0]), training=True).to(torch.int32)
     assert {getattr(batch, field.name).dtype for field in dataclasses.fields(batch)} == {torch.int32}
 
 

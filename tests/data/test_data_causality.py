@@ -18,7 +18,7 @@ from recsys.data.batches import assemble, request_rows, training_rows
 from recsys.data.dataset import Events, Requests, Searches
 from recsys.data.histories import histories
 from recsys.data.ragged import Ragged, offsets_of
-from recsys.models import HSTU, BERT4Rec, SASRec, SearchBERT4Rec, SearchSASRec, eSASRec
+from recsys.models import HSTU, BERT4Rec, SASRec, SearchBERT4Rec, SearchSASRec, SESRec, UniSAR, eSASRec
 from recsys.models.text import gram_matrix
 
 USERS, ITEMS, END = 2, 6, 12
@@ -39,7 +39,7 @@ class Crossing(SearchSASRec):
         super().__init__(fusion="cross", **settings)
 
 
-SEARCHING = (SearchSASRec, Interleaved, Crossing, SearchBERT4Rec)
+SEARCHING = (SearchSASRec, Interleaved, Crossing, SearchBERT4Rec, SESRec, UniSAR)
 MORE = {
     SASRec: {"inner_dim": 16},
     BERT4Rec: {"inner_dim": 16},
@@ -186,7 +186,10 @@ def training(world, request, margin=0):
 
 @torch.no_grad()
 def vector(network, batch, point=0):
-    return network.encode(batch)[point]
+    """What a point is told: its vector, and the ratings of all items where the model has ratings of its own."""
+    ratings = network.candidate_scores(batch, torch.arange(1, ITEMS + 1).expand(len(batch), ITEMS))
+    vectors = network.encode(batch)
+    return (vectors if ratings is None else torch.cat([vectors, ratings], 1))[point]
 
 
 def differ(network, before, after, point=0):

@@ -78,6 +78,15 @@ def test_searches_of_known_users_by_time(tiny):
     assert [[g for g in row if g] for row in searches.gram.tolist()] == [grams("红鞋"), grams("hi")]
 
 
+def test_what_searches_led_to_where_that_is_known(tiny):
+    led = [("s1", "u", 25, "q1", "2", ["b", "?"], "train"), ("s0", "u", 5, "q0", "1", [], "train")]
+    data = load(tiny(search=led))
+    assert [data.items.decode(data.searches.clicked[i]) for i in range(2)] == [[], ["b", "[PAD]"]]
+    file = tiny() / "tiny.search"
+    file.write_text(file.read_text("utf-8").replace("clicked:", "opened:"), "utf-8")
+    assert load(file.parent).searches.clicked is None
+
+
 @pytest.mark.parametrize(("written", "read"), [("", 0), ("3.0", 3), ("typed", 0), ("9", 8), ("-1", 0)])
 def test_a_query_type_is_a_number_from_0_to_8(tiny, written, read):
     assert load(tiny(search=[("s", "u", 5, "q0", written, [], "train")])).searches.type.tolist() == [read]

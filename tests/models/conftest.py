@@ -44,6 +44,8 @@ def batch_of() -> Callable[..., Batch]:
             search_timestamp=None if times is None else clicked[place[:, 0], place[:, 1]],  # with its item's click
             search_type=place[:, 2],
             search_gram=torch.from_numpy(gram_matrix([search[3] for search in searches])),
+            search_click=torch.arange(len(searches)),
+            search_click_item=torch.ones(len(searches), dtype=torch.int64),
             user=1 + row,
         )
 

@@ -14,14 +14,14 @@ FEATURED = {"FDSA", "GRU4RecF", "SASRecF"}  # need columns of the items
 
 
 def without_gradient(network: Model, batch: Batch) -> list[str]:
-    loss = network.own_loss(batch)
-    if loss is None:
-        loss = FullSoftmax()(*network.training_points(batch))
-    loss.backward()
+    network.training_loss(batch, FullSoftmax()).backward()
     return [name for name, each in network.named_parameters() if each.requires_grad and each.grad is None]
 
 
-@pytest.mark.parametrize("name", ["SASRec", "BERT4Rec", "SearchSASRec", "HSTU", "eSASRec", "CausalTransformer"])
+NATIVE = ["SASRec", "BERT4Rec", "SearchSASRec", "SESRec", "UniSAR", "HSTU", "eSASRec", "CausalTransformer"]
+
+
+@pytest.mark.parametrize("name", NATIVE)
 def test_of_a_native_model_without_any_search(name: str, batch_of: Callable[..., Batch]) -> None:
     network = getattr(models, name)(n_items=ITEMS, max_len=LENGTH, dim=8)
     assert not without_gradient(network, batch_of([[1, 2, 3], [4, 5]], next_item=[6, 7]))

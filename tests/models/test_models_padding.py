@@ -6,7 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.losses import Softmax
-from recsys.models import HSTU, BERT4Rec, CausalTransformer, SASRec, SearchBERT4Rec, SearchSASRec, eSASRec
+from recsys.models import (
+    HSTU,
+    BERT4Rec,
+    CausalTransformer,
+    SASRec,
+    SearchBERT4Rec,
+    SearchSASRec,
+    SESRec,
+    UniSAR,
+    eSASRec,
+)
 
 SIZE = {"n_items": 12, "max_len": 8, "dim": 8, "layers": 2, "heads": 2}
 SHAPE = {**SIZE, "inner_dim": 16}
@@ -16,6 +26,9 @@ NETWORKS = {
     "BERT4Rec": lambda: BERT4Rec(**SHAPE),
     "SearchSASRec": lambda: SearchSASRec(**SHAPE, buckets=64),
     "SearchBERT4Rec": lambda: SearchBERT4Rec(**SHAPE, buckets=64),
+    "SESRec": lambda: SESRec(**SHAPE, buckets=64),
+    "SESRec, soft": lambda: SESRec(**SHAPE, buckets=64, split="soft"),
+    "UniSAR": lambda: UniSAR(**SHAPE, buckets=64),
     "HSTU": lambda: HSTU(**SIZE),
     "HSTU bare": lambda: HSTU(**SIZE, **BARE),
     "eSASRec": lambda: eSASRec(**SHAPE),
@@ -105,7 +118,7 @@ def test_encoding_leaves_the_batch_as_it_was(network, batch_of):
     batch = batch_of([[1, 2], [3]], [(0, 1, 1, "red")], next_item=[4, 5], times=[[1, 5, 9], [2, 3]])
     before = {name: value.clone() for name, value in vars(batch).items()}
     network.encode(batch)
-    network.training_points(batch)
+    network.training_loss(batch, Softmax())
     assert all(torch.equal(before[name], value) for name, value in vars(batch).items())
 
 
@@ -126,7 +139,7 @@ def test_the_same_seed_gives_the_same_weights(kind, batch_of):
         optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
         for _ in range(3):
             optimizer.zero_grad()
-            Softmax()(*network.training_points(batch)).backward()
+            network.training_loss(batch, Softmax()).backward()
             optimizer.step()
         return torch.cat([parameter.flatten() for parameter in network.parameters()])
 
