@@ -82,7 +82,10 @@ def plan(
     named = model["model"].get("warm_start")
     shipped = named if named and not Path(named).is_dir() else "sasrec_qilin"
     file = find_config(baseline or shipped, f"--baseline {baseline or shipped}: no such config.")
-    plain = _resolved(["--config", file], backbone_settings(model, file))
+    shared = backbone_settings(model, file)
+    if named is None:  # nothing grows from it, so that it keeps its own shape
+        shared["model"].pop("network")
+    plain = _resolved(["--config", file], shared)
     data = Path(model["data"]["path"])
     if not (data / f"{data.resolve().name}.search").is_file():
         raise InputError(f"{data}: no {data.resolve().name}.search file, so there is nothing to ablate.")

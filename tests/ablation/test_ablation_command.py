@@ -204,3 +204,11 @@ def test_controls_that_the_data_does_not_allow_are_left_out(tiny: Path, tmp_path
     assert set(made.left_out) == {"feed only", "text only"}
     assert made.controls == ["baseline", "real", "blank at test"]
     assert made.baseline["model"]["network"]["class_path"].endswith(".SASRec")
+
+
+@pytest.mark.parametrize(("config", "layers"), [("searchsasrec_qilin", 3), ("sesrec_qilin", 2)])
+def test_the_baseline_has_the_shape_of_what_grows_from_it(tiny: Path, tmp_path: Path, config: str, layers: int) -> None:
+    args = ["--config", config, "--data.path", str(tiny), "--model.network.init_args.layers", "3"]
+    made = plan(tmp_path / "ablation", [*args, "--data.max_len", "20"], None, [0], ["real"], "ndcg@10")
+    assert made.baseline["model"]["network"]["init_args"]["layers"] == layers
+    assert made.baseline["data"] == made.model["data"]

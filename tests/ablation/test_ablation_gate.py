@@ -9,7 +9,7 @@ import torch
 
 from recsys.ablation import invariance
 from recsys.data import SequenceData, histories
-from recsys.models import Model, SearchBERT4Rec, SearchSASRec
+from recsys.models import Model, SearchBERT4Rec, SearchSASRec, SESRec, UniSAR
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +37,9 @@ def test_no_vector_knows_its_future_and_searches_are_read(data: SequenceData, fu
     assert 0.8 * found.searched < found.read <= found.searched
 
 
-def test_prefix_cloze_too(data: SequenceData) -> None:
-    found = invariance(grown(SearchBERT4Rec, data), data)
+@pytest.mark.parametrize("kind", [SearchBERT4Rec, SESRec, UniSAR])
+def test_of_models_that_read_both_ways_too(data: SequenceData, kind: type[Model]) -> None:
+    found = invariance(grown(kind, data), data)
     assert found.holds
     assert found.read > 0.8 * found.searched
 
