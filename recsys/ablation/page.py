@@ -11,7 +11,7 @@ from recsys.ablation.evidence import Evidence, Gain, Part
 from recsys.ablation.verdict import Verdict
 from recsys.files import atomic_file
 from recsys.metrics import Interval
-from recsys.page import Axes, Html, banner, bars, document, facts, grid, paragraph, section, table, tiles
+from recsys.page import Axes, Html, banner, bars, details, document, facts, grid, paragraph, section, table, tiles
 
 STEM = "ablation"
 NO_BREAK = "\u00a0"
@@ -59,6 +59,7 @@ def page(evidence: Evidence, verdict: Verdict) -> str:
         ),
         section("Why", *_reasons(verdict)),
         section("Controls", *_controls(evidence)),
+        section("At a glance", _chart(evidence)),
         section("Slices", *_slices(evidence)),
         section("Without training", *_untrained(evidence)),
         section("Leaks", *_gate(evidence)),
@@ -73,14 +74,11 @@ def _reasons(verdict: Verdict) -> list[Html]:
 
 
 def _controls(evidence: Evidence) -> list[Html]:
-    rows, heights = [], {}
+    rows = []
     for name, found in evidence.gains.items():
         against = CONTROLS[name].against
         rows.append([name, _value(found.value), _signed(found.gain), against or "", _by_seed(found)])
-        if found.gain is not None:
-            heights[name] = found.gain.mean
     left = [paragraph(f"Left out: {name}, because {why}.") for name, why in evidence.left_out.items()]
-    axes = Axes("Gain by control", "control", f"gain in {evidence.metric}")
     return [
         paragraph(
             "Differences are paired, request by request, averaged over the seeds; intervals are 95 %, by a bootstrap "
@@ -88,9 +86,17 @@ def _controls(evidence: Evidence) -> list[Html]:
         ),
         table(["control", evidence.metric, "gain", "over", "by seed"], rows),
         *left,
-        facts((name, f"{CONTROLS[name].says}: {CONTROLS[name].asks}") for name in evidence.gains),
-        grid(bars(axes, list(heights), {"gain": list(heights.values())})),
+        details(
+            "What the controls are",
+            facts((name, f"{CONTROLS[name].says}: {CONTROLS[name].asks}") for name in evidence.gains),
+        ),
     ]
+
+
+def _chart(evidence: Evidence) -> Html:
+    heights = {name: found.gain.mean for name, found in evidence.gains.items() if found.gain is not None}
+    axes = Axes("Gain by control", "control", f"gain in {evidence.metric}")
+    return grid(bars(axes, list(heights), {"gain": list(heights.values())}))
 
 
 def _by_seed(found: Gain) -> str:
