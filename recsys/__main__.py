@@ -20,9 +20,12 @@ VERBS = {
     "test": "evaluate a trained model on the test split, request by request",
     "predict": "write the recommendations for every test request",
     "compare": "runs side by side, with intervals",
+    "report": "runs on one page to read, keep and print: curves, intervals, slices, settings",
     "ablate": "whether searches help, proven or refuted: controls, leaks, a verdict",
     "models": "the checkpoints that can be used by name",
     "recommend": "recommend for a list of item ids, from a checkpoint alone",
+    "serve": "answer over HTTP, with a page to try it on",
+    "export": "make a graph of a checkpoint, for ONNX Runtime or torch.export",
     "import-recbole": "turn a checkpoint of RecBole's into one of ours, without running anything in it",
     "doctor": "versions, devices, threads, what is missing",
 }

@@ -1,6 +1,8 @@
 """`recsys compare`."""
 
+import sys
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -8,85 +10,99 @@ from rich.table import Table
 from recsys import experiments
 from recsys.commands.parsing import call
 from recsys.errors import InputError
-from recsys.experiments import Row
-from recsys.metrics import Interval
+from recsys.experiments import Comparison, Group, Row, formats
+from recsys.files import atomic_file
 
 METRICS = (
     "Metrics to show, the table is sorted by the first (default: ndcg@10, and exposed/ndcg@10 where there is one)."
 )
 
-BASELINES = {
-    "ceiling": "best possible",
-    "popular": "popularity",
-    "recent": "recent popularity",
-    "random": "chance",
-    "position": "order of exposure",
-}
 
+def compare(
+    runs: list[str],
+    metric: list[str] | None = None,
+    baseline: str | None = None,
+    slice: str | None = None,
+    format: Literal["terminal", "md", "csv", "json", "html"] | None = None,
+    output: str | None = None,
+) -> None:
+    """Runs side by side: seeds of a setting as one, with 95 % intervals and paired differences to a baseline.
 
-def compare(runs: list[str], metric: list[str] | None = None, baseline: str | None = None) -> None:
-    """Tested runs side by side, with 95 % intervals over users and paired differences to a baseline.
-
-    p is that of a randomisation test over users, pW that of Wilcoxon's signed-rank test; both are corrected by Holm's
-    method for the number of runs that are compared with the baseline.
+    Intervals are over users, of the seeds' mean; behind the number of seeds stands how far the interval over seeds
+    reaches. p is that of a randomisation test over users, pW that of Wilcoxon's signed-rank test; both are corrected by
+    Holm's method for the number of settings that are compared with the baseline. Without values per request, intervals
+    are over seeds, and those of differences Welch's.
 
     Args:
-        runs: Folders of runs, or folders that hold such folders.
+        runs: Folders of runs, of wandb's offline runs or of exported checkpoints, and ENTITY/PROJECT on a server.
         metric: Metrics to show; the table is sorted by the first.
         baseline: Folder, name or model of the run to compare with (default: the first).
+        slice: Name of a slice of the test requests, as `recsys test` was told them: of these alone.
+        format: How to write it (default: by the ending of --output, else for the terminal).
+        output: File to write to, instead of printing.
     """
-    found = experiments.find_runs([Path(run) for run in runs])
-    base = None
-    if baseline is not None:
-        base = next((r for r in found if baseline in (str(r.folder), r.name, r.folder.parent.name, r.model)), None)
-        if base is None:
-            raise InputError(f"--baseline {baseline}: none of {', '.join(sorted({r.name for r in found}))}.")
-    first, *more = metric or ["ndcg@10", "exposed/ndcg@10"]
-    if metric is None:
-        more = [name for name in more if all(f"test/{name}" in run.metrics for run in found)]
-    groups = experiments.comparable(found, [first, *more])
-    for group in groups:
-        rows = {name: experiments.compare(group, name, base)[0] for name in (first, *more)}
-        print_group(rows)
-    if len(groups) > 1:
-        print("Runs on different data or under different protocols stand in tables of their own.")
+    chosen = format or (Path(output).suffix.removeprefix(".") if output else "terminal")
+    if chosen not in ("terminal", *formats.FORMATS):
+        raise InputError(f"--output {output}: must end in one of .{', .'.join(formats.FORMATS)}, or give --format.")
+    found = experiments.comparison(experiments.read_runs(runs), metric, baseline, slice)
+    for warning in found.warnings:
+        print(f"recsys: warning: {warning}", file=sys.stderr)
+    if output is None and chosen == "terminal":
+        show(found, Console(width=max(Console().width, 120)))
+    elif output is None:
+        print(formats.FORMATS[chosen](found), end="")
+    else:
+        with atomic_file(Path(output)) as file, file.open("w", encoding="utf-8") as opened:
+            if chosen == "terminal":
+                show(found, Console(file=opened, width=160))
+            else:
+                opened.write(formats.FORMATS[chosen](found))
 
 
-def print_group(rows: dict[str, list[Row]]) -> None:
-    """One table of comparable runs with a row for each by metric, the baselines below them, then what was measured."""
-    console = Console(width=max(Console().width, 120))
-    ordered = next(iter(rows.values()))
-    run, of_run = ordered[0].run, {name: {row.run.folder: row for row in found} for name, found in rows.items()}
-    table = Table(title=f"{run.data} (test split, 95 % intervals over users, p corrected by Holm's method)")
-    for heading in ("run", "model", *(column for name in rows for column in (name, "difference"))):
+def show(found: Comparison, console: Console) -> None:
+    """A table for each group, what sets it apart, and what is left out."""
+    for group in found.groups:
+        print_group(found, group, console)
+        for why in group.why:
+            console.print(f"Not ranked with the first table: {why}.", highlight=False)
+    if len(found.groups) > 1:
+        console.print(formats.NOTE, highlight=False)
+    for run, why in found.left_out:
+        console.print(f"Left out: {run.name}: {why}.", highlight=False)
+
+
+def print_group(found: Comparison, group: Group, console: Console) -> None:
+    """One table of comparable settings, the baselines below them, then what differs and what was measured."""
+    about = f"{formats.title(found, group)} (95 % intervals, p corrected by Holm's method)"
+    several = any(row.seeds is not None or row.flags for row in group.ranked)
+    table = Table(title=about)
+    headings = ["run", "model", *(column for name in group.rows for column in (name, "difference"))]
+    for heading in headings + ["seeds"] * several:
         table.add_column(heading, overflow="fold")
-    for row in ordered:
-        cells = [cell for found in of_run.values() for cell in _cells(found[row.run.folder])]
-        table.add_row(row.run.name, row.run.model, *cells)
-    for ranker, called in BASELINES.items():
-        values = [run.metrics.get(f"test/{ranker}/{name}") for name in rows]
-        if any(value is not None for value in values):
-            cells = [cell for value in values for cell in ("" if value is None else f"{value:.4f}", "")]
-            table.add_row("—", called, *cells)
+    for row in group.ranked:
+        cells = [cell for each in group.of(row).values() for cell in _cells(each)]
+        flagged = "\n".join([formats.seeds_text(row), *row.flags])
+        table.add_row(row.run.name, row.run.model, *cells, *[flagged] * several)
+    for called, values in group.baselines().items():
+        cells = [cell for name in group.rows for cell in (f"{values[name]:.4f}" if name in values else "", "")]
+        table.add_row("—", called, *cells)
     console.print(table)
-    for name in rows if run.protocols else ():
+    if any(group.differs):
+        differs = Table("run", "what differs", title="Configuration")
+        for row, own in zip(group.ranked, group.differs, strict=True):
+            differs.add_row(row.run.name, formats.config_text(own))
+        console.print(differs)
+    run = group.ranked[0].run
+    for name in group.rows if run.protocols else ():
         said = "; ".join(f"{key.replace('_', ' ')}: {value}" for key, value in run.protocol_of(name).items())
         console.print(f"{name}: {said}", style="dim", highlight=False)
 
 
 def _cells(row: Row) -> tuple[str, str]:
     if row.difference is None:
-        return _text(row.value), "baseline"
-    return _text(row.value), f"{_text(row.difference, '+')}\np {_p(row.p)}, pW {_p(row.wilcoxon_p)}"
-
-
-def _p(p: float | None) -> str:
-    return "?" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _text(interval: Interval, sign: str = "") -> str:
-    mean, low, high = interval
-    return f"{mean:{sign}.4f} [{low:{sign}.4f}, {high:{sign}.4f}]"
+        return formats.text_of(row.value), "baseline"
+    tests = f"\np {formats.p_text(row.p)}, pW {formats.p_text(row.wilcoxon_p)}" if row.paired else ""
+    return formats.text_of(row.value), formats.text_of(row.difference, "+") + tests
 
 
 def main(args: list[str]) -> None:
@@ -95,5 +111,8 @@ def main(args: list[str]) -> None:
         compare,
         args,
         positional=True,
-        lists={"runs": "Folders of runs, or folders that hold such folders.", "--metric": METRICS},
+        lists={
+            "runs": "Folders of runs, wandb's offline ones too, or of checkpoints, and ENTITY/PROJECT on a server.",
+            "--metric": METRICS,
+        },
     )

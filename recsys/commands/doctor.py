@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 INSTALL_RECBOLE = "pip install --no-deps recbole==1.2.1"
 PURPOSES = {
     "export": "checkpoints as ONNX",
+    "ann": "approximate search",
     "serve": "recommendations over HTTP",
     "engines": "conversion of logs that outgrow one machine",
     "dev": "tests and checks",

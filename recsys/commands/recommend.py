@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from recsys.commands.output import step
 from recsys.commands.parsing import call
 from recsys.errors import InputError
 
 if TYPE_CHECKING:
-    from recsys.recommender import Recommendations
+    from recsys.recommender import Recommendations, Recommender
 
 
 def recommend(
@@ -26,8 +27,11 @@ def recommend(
     now: float | None = None,
     explain: bool = False,
     json: bool = False,
+    input: str | None = None,
+    output: str | None = None,
+    approximate: bool = False,
 ) -> None:
-    """Recommend for a list of item ids, oldest first: for anyone, from the checkpoint alone.
+    """Recommend for a list of item ids, oldest first: for anyone, from the checkpoint alone; or for a file of users.
 
     Args:
         checkpoint: Checkpoint folder.
@@ -41,15 +45,32 @@ def recommend(
         explain: Take each score apart: into what history and searches add; into what the item's own vector and its
             content add; and show what each query adds to the others.
         json: Print JSON instead of a table.
+        input: Parquet or JSONL file of users, each with a list "history" and maybe "user_id", "queries", "timestamps"
+            and "now": all of them are answered, and a run that was killed goes on where it was.
+        output: Parquet file for the answers to --input.
+        approximate: Search the catalogue through an index that may miss some of the best items; takes seconds to make.
     """
     from recsys.recommender import Recommender
 
     if k < 1:
         raise InputError(f"--k {k}: ask for at least 1 item.")
-    model = Recommender.from_pretrained(checkpoint)
+    if input is not None or output is not None:
+        if input is None or output is None or history or query or items or timestamps or now is not None or explain:
+            raise InputError(
+                "--input and --output belong together, with --k, --exclude_seen and --approximate at most."
+            )
+        _file(
+            Recommender.from_pretrained(checkpoint, approximate=approximate), Path(input), Path(output), k, exclude_seen
+        )
+        return
+    model = Recommender.from_pretrained(checkpoint, approximate=approximate)
     ids = [part.strip() for part in history.split(",") if part.strip()]
     times = _seconds(timestamps) if timestamps else None
     answer = model.recommend(ids, query or [], k, exclude_seen, "drop", times, now, explain)
+    if ids and len(answer.unknown) == len(ids):  # a slip of the hand that typed them
+        raise InputError(
+            f"--history {history}: {len(ids)} of {len(ids)} items of the history are unknown to the model."
+        )
     if answer.unknown:
         print(f"Dropped, unknown to the model: {', '.join(answer.unknown)}", file=sys.stderr)
     if answer.ignored_queries:
@@ -63,6 +84,19 @@ def recommend(
         print(dumps(rows, ensure_ascii=False, indent=2))
     else:
         _print(rows)
+
+
+def _file(model: "Recommender", source: Path, target: Path, k: int, exclude_seen: bool) -> None:
+    from recsys.recommender import recommend_file
+
+    counted = recommend_file(model, source, target, k, exclude_seen, progress=step)
+    print(f"Wrote recommendations for {counted['users']:,} users to {target}")
+    if counted["unknown"]:
+        print(f"Dropped {counted['unknown']:,} ids that are unknown to the model.", file=sys.stderr)
+    if counted["popularity"]:
+        print(
+            f"{counted['popularity']:,} users had nothing to go by: they have the most popular items.", file=sys.stderr
+        )
 
 
 def _rows(answer: "Recommendations", titles: dict[str, str] | None) -> list[dict[str, Any]]:
@@ -101,14 +135,8 @@ def _seconds(timestamps: str) -> list[float]:
 def _titles(path: Path, item_ids: list[str]) -> dict[str, str]:
     from recsys import atomic
 
-    header = atomic.read_header(path)
-    field = next((name for name in header if name.endswith("title")), None)
-    if field is None:
-        raise InputError(f"{path}: no field whose name ends in 'title'.")
-    frame = atomic.read(path, ["item_id", field])
-    frame = frame.filter(frame["item_id"].is_in(item_ids))
-    space = "" if field == "title" else " "  # our converter separates characters, RecBole's data sets words
-    found = dict(zip(frame["item_id"], (space.join(words) for words in frame[field]), strict=True))
+    frame = atomic.read_titles(path)
+    found = dict(frame.filter(frame["item_id"].is_in(item_ids)).iter_rows())
     return {item: found.get(item, "") for item in item_ids}
 
 

@@ -1,28 +1,66 @@
 """Runs side by side, on the same requests, with intervals."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
-from recsys.errors import InputError, did_you_mean
-from recsys.experiments.runs import Run
+from recsys.errors import InputError
+from recsys.experiments.runs import KEYS, Run
+from recsys.experiments.settings import flags, over_seeds, settings, welch
 from recsys.metrics import Average, Interval, holm, mean_interval, paired_interval, randomisation_test, wilcoxon_test
+
+LOWER = ("loss", "first_rank", "miscalibration", "rmse", "mae", "error")
+"""Metrics that are the better the lower they are, by the beginning of their names."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One run's metric and its difference to the baseline, both with 95 % intervals over users."""
+    """One setting's metric and its difference to the baseline's, with 95 % intervals.
+
+    Values per request are those of the seeds' mean, and intervals are over users; where there are none, they are over
+    seeds, and nan where there is but one.
+    """
 
     run: Run
+    """The first of `runs`."""
     value: Interval
     difference: Interval | None
     """None for the baseline itself, like what follows."""
     p: float | None = None
-    """Of the randomisation test of the difference, corrected by Holm's method for the number of runs compared."""
+    """Of the randomisation test of the difference, corrected by Holm's method for the number of settings compared."""
     wilcoxon_p: float | None = None
     """Of Wilcoxon's signed-rank test of the users' differences, corrected in the same way."""
+    runs: tuple[Run, ...] = ()
+    """One for each seed."""
+    seeds: Interval | None = None
+    """Over the seeds, where there are several."""
+    paired: bool = False
+    """Whether the difference is one request by request."""
+    flags: tuple[str, ...] = ()
+    """What to keep in mind: unfinished, failed, single seed, damaged log."""
+
+
+@dataclass(frozen=True)
+class _Values:
+    """One setting's metric: of each seed, and of the seeds' mean by request where that can be read."""
+
+    runs: list[Run]
+    seeds: list[float]
+    requests: pl.DataFrame | None = None
+    """Columns user_id, request_id and value."""
+
+    @property
+    def clusters(self) -> np.ndarray:
+        assert self.requests is not None
+        return self.requests["user_id"].rank("dense").cast(int).to_numpy() - 1
+
+    @property
+    def by_request(self) -> np.ndarray:
+        assert self.requests is not None
+        return self.requests["value"].to_numpy()
 
 
 def comparable(runs: Sequence[Run], metrics: Sequence[str]) -> list[list[Run]]:
@@ -34,44 +72,86 @@ def comparable(runs: Sequence[Run], metrics: Sequence[str]) -> list[list[Run]]:
     return list(groups.values())
 
 
-def compare(runs: Sequence[Run], metric: str, baseline: Run | None = None) -> list[list[Row]]:
-    """Groups of comparable runs, each sorted by `metric`, best first.
+def compare(
+    runs: Sequence[Run], metric: str, baseline: Run | None = None, inside: str | None = None
+) -> list[list[Row]]:
+    """Groups of comparable settings, each sorted by `metric`, best first; seeds of a setting are one row.
 
     Runs on other data or under another protocol stand in a group of their own: their numbers cannot be ranked together.
     Differences are paired, request by request, to `baseline`, or to the group's first run where it is in another group.
+    With `inside`, of the requests of that slice alone.
 
     Raises:
-        InputError: a run lacks the metric, or has other requests than the one that it is compared with.
+        InputError: a run lacks the metric or the slice, or has other requests than the one that it is compared with.
     """
     groups = comparable(runs, [metric])
-    return [_rows(group, metric, baseline if baseline in group else group[0]) for group in groups]
+    place = None if baseline is None else baseline.folder
+    return [_rows(group, metric, next((r for r in group if r.folder == place), group[0]), inside) for group in groups]
 
 
-def _rows(runs: list[Run], metric: str, baseline: Run) -> list[Row]:
+def _rows(runs: list[Run], metric: str, baseline: Run, inside: str | None) -> list[Row]:
     average: Average = "user" if baseline.protocol.get("average") == "user" else "request"
-    requests = baseline.requests()
-    base, clusters = _values(baseline, requests, metric)
+    grouped = settings(runs)
+    of_base = next(seeds for seeds in grouped if any(run is baseline for run in seeds))
+    base = _values(of_base, metric, average, inside)
     rows, tests = [], []
-    for run in runs:
-        own = requests if run.folder == baseline.folder else run.requests()
-        values, _ = _values(run, own, metric)
-        if not own.select("user_id", "request_id").equals(requests.select("user_id", "request_id")):
-            raise InputError(f"{run.folder}: has other test requests than {baseline.folder}; run `recsys test` again.")
-        difference = None
-        if run.folder != baseline.folder:
-            difference = paired_interval(values, base, clusters, average=average)
-            p = randomisation_test(values, base, clusters, average=average)
-            tests.append((p, wilcoxon_test(values, base, clusters)))
-        rows.append(Row(run, mean_interval(values, clusters, average=average), difference))
-    compared = [i for i, row in enumerate(rows) if row.difference is not None]
-    for i, p, wilcoxon_p in zip(compared, holm([t[0] for t in tests]), holm([t[1] for t in tests]), strict=True):
+    for seeds in grouped:
+        own = base if seeds is of_base else _values(seeds, metric, average, inside)
+        among = over_seeds(own.seeds) if len(own.seeds) > 1 else None
+        row = Row(seeds[0], _value(own, metric, average), None, runs=tuple(seeds), seeds=among, flags=flags(seeds))
+        if own is not base and own.requests is not None and base.requests is not None:
+            _check_same(own, base)
+            pair = own.by_request, base.by_request, base.clusters
+            row = replace(row, difference=paired_interval(*pair, average=average), paired=True)
+            tests.append((randomisation_test(*pair, average=average), wilcoxon_test(*pair)))
+        elif own is not base:
+            row = replace(row, difference=welch(own.seeds, base.seeds))
+        rows.append(row)
+    paired = [i for i, row in enumerate(rows) if row.paired]
+    for i, p, wilcoxon_p in zip(paired, holm([t[0] for t in tests]), holm([t[1] for t in tests]), strict=True):
         rows[i] = replace(rows[i], p=float(p), wilcoxon_p=float(wilcoxon_p))
-    return sorted(rows, key=lambda row: -row.value.mean)
+    lower = metric.rpartition("/")[2].startswith(LOWER)
+    return sorted(
+        rows, key=lambda row: math.inf if math.isnan(row.value.mean) else row.value.mean * (1 if lower else -1)
+    )
 
 
-def _values(run: Run, requests: pl.DataFrame, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    if metric not in requests.columns:
-        known = [name for name in requests.columns if "@" in name]
-        raise InputError(f"--metric {metric}: not measured in {run.name}.{did_you_mean(metric, known)}")
-    users = requests["user_id"].rank("dense").cast(int).to_numpy() - 1
-    return requests[metric].to_numpy(), users
+def _values(runs: list[Run], metric: str, average: Average, inside: str | None) -> _Values:
+    column = metric.removeprefix("test/")
+    tables = [run.requests(inside) for run in runs] if inside or all(run.has_requests for run in runs) else []
+    if tables and all(column in table.columns for table in tables):
+        each = [_Values([run], [], _values_of(table, column)) for run, table in zip(runs, tables, strict=True)]
+        for other in each[1:]:
+            _check_same(other, each[0])
+        mean = np.mean([own.by_request for own in each], axis=0)
+        assert each[0].requests is not None
+        seeds = [mean_interval(own.by_request, own.clusters, rounds=1, average=average).mean for own in each]
+        return _Values(runs, seeds, each[0].requests.with_columns(value=mean))
+    if inside:
+        raise InputError(f"--metric {metric}: has no values per request in {runs[0].name}, of which slices are made.")
+    found = [run.metric(metric) for run in runs]
+    if any(value is None for value in found):
+        raise InputError(f"--metric {metric}: not measured in {runs[found.index(None)].name}.")
+    return _Values(runs, [value for value in found if value is not None])
+
+
+def _values_of(table: pl.DataFrame, column: str) -> pl.DataFrame:
+    return table.select(*KEYS, pl.col(column).cast(pl.Float64).alias("value"))
+
+
+def _value(own: _Values, metric: str, average: Average) -> Interval:
+    if own.requests is not None:
+        return mean_interval(own.by_request, own.clusters, average=average)
+    if len(own.runs) == 1:
+        ends = own.runs[0].intervals.get(f"test/{metric}", own.runs[0].intervals.get(metric, (math.nan, math.nan)))
+        return Interval(own.seeds[0], *ends)
+    return over_seeds(own.seeds)
+
+
+def _check_same(own: _Values, other: _Values) -> None:
+    assert own.requests is not None
+    assert other.requests is not None
+    if not own.requests.select(KEYS).equals(other.requests.select(KEYS)):
+        raise InputError(
+            f"{own.runs[0].folder}: has other test requests than {other.runs[0].folder}; run `recsys test` again."
+        )

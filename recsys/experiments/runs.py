@@ -1,69 +1,122 @@
-"""A tested run, as `recsys test` leaves it in its folder."""
+"""A run, wherever it was read from: what it was to do, how it ended and what it measured."""
 
-import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
-from recsys.errors import InputError
+from recsys.errors import InputError, did_you_mean
+
+State = Literal["finished", "failed", "unfinished"]
+"""Unfinished: still running, or killed before it could say how it ended."""
+Curves = dict[str, list[tuple[int, float]]]
+"""Metric → (training step, value), in ascending order of steps."""
+
+KEYS = ["user_id", "request_id"]
+SLICES = "test_slices.parquet"
+"""Which test requests are in which slice."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """Metrics of one run on the test split, and its values per request."""
+    """One run: its configuration and state, its metrics, and its values per request where it has been tested here."""
 
     folder: Path
+    """Where it lies; of a run on a server, what it is called there."""
     model: str
     data: str
     fingerprint: str
     """Of the data; runs on other data cannot be compared."""
     protocol: dict[str, Any]
     metrics: dict[str, float]
+    """By full name, as in test/exposed/ndcg@10 and val/ndcg@10."""
     protocols: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What each protocol means; nothing in runs of a version that did not say."""
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Ends of the 95 % interval over users of each metric of the test that has one."""
+    slices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By name: requests, users, metrics and intervals, as test.json has them."""
+    catalogue: dict[str, float] = field(default_factory=dict)
+    """Metrics of all lists of the test together, by full name."""
+    config: dict[str, Any] = field(default_factory=dict)
+    """The resolved configuration with dotted keys, as in model.network.init_args.dim."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the run said of itself: n_parameters, n_items, device, throughput, seconds, versions; those that it said."""
+    state: State = "finished"
+    name: str = ""
+    """As in sasrec_qilin/20250102-030405."""
+    warnings: tuple[str, ...] = ()
+    """Sentences about what could not be read."""
+    read_curves: Callable[[], Curves] = field(default=dict, repr=False, compare=False)
+    """What `curves` are read by, as logs are long and not every comparison looks at them."""
 
     @property
-    def name(self) -> str:
-        """Name and time, as in `sasrec_qilin/20250102-030405`."""
-        return f"{self.folder.parent.name}/{self.folder.name}"
+    def seed(self) -> int | None:
+        """Of weights, order and chance; None where the run did not say."""
+        seed = self.config.get("seed_everything", self.config.get("seed"))
+        return seed if isinstance(seed, int) and not isinstance(seed, bool) else None
+
+    @property
+    def tested(self) -> bool:
+        """Whether it has metrics of the test split."""
+        return any(name.startswith("test/") for name in self.metrics)
+
+    @cached_property
+    def curves(self) -> Curves:
+        """Everything that was logged step by step, read on first use."""
+        return self.read_curves()
+
+    def metric(self, name: str) -> float | None:
+        """The value of a metric by its full name, or of the test by its short one."""
+        found = self.metrics | self.catalogue
+        return found.get(f"test/{name}", found.get(name))
 
     def protocol_of(self, metric: str) -> dict[str, Any]:
         """Under what a metric such as exposed/ndcg@10 was measured."""
-        ranker_and_protocol = metric.rpartition("/")[0].split("/")
+        ranker_and_protocol = metric.removeprefix("test/").rpartition("/")[0].split("/")
+        if ranker_and_protocol[0] == "val":  # which is always of full ranking
+            return {**(self.protocols.get("full") or self.protocol), "split": "valid"}
         return self.protocols.get(ranker_and_protocol[-1] or "full") or self.protocols.get("full") or self.protocol
 
-    def requests(self) -> pl.DataFrame:
-        """One row per test request, sorted by user and request."""
+    def requests(self, inside: str | None = None) -> pl.DataFrame:
+        """One row per test request, of the slice `inside` alone where one is named, sorted by user and request.
+
+        Raises:
+            InputError: the rows, or the slice, are not there.
+        """
         parts = sorted(self.folder.glob("test_requests*.parquet"))
         if not parts:
             raise InputError(f"{self.folder}: no test_requests.parquet; run `recsys test` again.")
-        return pl.concat([pl.read_parquet(part) for part in parts]).sort("user_id", "request_id")
+        rows = pl.concat([pl.read_parquet(part) for part in parts]).sort(KEYS)
+        if inside is None:
+            return rows
+        if not (self.folder / SLICES).is_file():
+            raise InputError(f"{self.folder}: no {SLICES}; run `recsys test` again.")
+        members = pl.read_parquet(self.folder / SLICES)
+        if inside not in members.columns[1:]:
+            raise InputError(f"--slice {inside}: {self.folder} has none.{did_you_mean(inside, members.columns[1:])}")
+        return rows.join(members.filter(pl.col(inside)), on="request", how="semi").sort(KEYS)
+
+    @property
+    def has_requests(self) -> bool:
+        """Whether its values per request can be read."""
+        return any(self.folder.glob("test_requests*.parquet"))
+
+    def has_column(self, metric: str) -> bool:
+        """Whether there is a value per request of a metric."""
+        part = next(iter(sorted(self.folder.glob("test_requests*.parquet"))), None)
+        return part is not None and metric.removeprefix("test/") in pl.read_parquet_schema(part)
 
 
-def find_runs(folders: list[Path]) -> list[Run]:
-    """Every tested run at or below the folders.
-
-    Raises:
-        InputError: a folder is missing, or holds no tested run.
-    """
-    runs: dict[Path, Run] = {}
-    for folder in folders:
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder.")
-        found = sorted(folder.rglob("test.json"))
-        if not found:
-            raise InputError(f"{folder}: no tested run. `recsys test` writes what is compared.")
-        for file in found:
-            content = json.loads(file.read_text("utf-8"))
-            runs[file.parent] = Run(
-                file.parent,
-                content["model"],
-                content["data"],
-                content["data_fingerprint"],
-                content["protocol"],
-                content["metrics"],
-                content.get("protocols", {}),
-            )
-    return list(runs.values())
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one with dotted keys; lists stay values."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found

@@ -112,7 +112,7 @@ class BERT4Rec(_BERT4Rec, Model):
     def _answers(self, x: Tensor, item: Tensor, count: Tensor, batch: Batch) -> Tensor:
         """The state of the mask at the end of each of these, whose embeddings are `x`: `[points, dim + 1]`."""
         hidden = self.hidden(x, item)
-        return self._with_one(hidden[torch.arange(len(item), device=item.device), count - 1])
+        return self._with_one(hidden[torch.arange(item.shape[0], device=item.device), count - 1])
 
     def hidden(self, x: Tensor, item: Tensor) -> Tensor:
         """States `[rows, length, dim]` of the items' embeddings of the same shape: RecBole's `forward` behind them."""

@@ -93,7 +93,7 @@ class SearchBERT4Rec(SearchBranch, BERT4Rec):
         """As BERT4Rec; each mask reads all searches that its point sees, for nothing else would carry them on."""
         searches = self.searches(batch)
         added = self.query_fusion.added(searches, searches.seen)[batch.point_row, batch.point_position]
-        mask = torch.arange(len(item), device=item.device), count - 1
+        mask = torch.arange(item.shape[0], device=item.device), count - 1
         return super()._answers(x.index_put(mask, x[mask] + added), item, count, batch)
 
 

@@ -1,23 +1,70 @@
 """Self-contained HTML pages: pure functions from plain text and numbers to escaped HTML; no assets, no scripts."""
 
-from recsys.page.charts import Axes, bars, lines
-from recsys.page.document import Html, banner, details, document, facts, grid, paragraph, section, table, tiles
-from recsys.page.numbers import Share, figure
+from recsys.page.charts import bars, curves, lines
+from recsys.page.document import (
+    Html,
+    band,
+    banner,
+    card,
+    contents,
+    details,
+    document,
+    estimate,
+    facts,
+    footer,
+    grid,
+    halves,
+    lead,
+    link,
+    named,
+    number,
+    paragraph,
+    quiet,
+    section,
+    table,
+    tiles,
+    titled,
+    verbatim,
+)
+from recsys.page.numbers import Score, Share, figure
+from recsys.page.plane import Axes, Hues
+from recsys.page.plots import Estimate, Point, intervals, points, strip
 
 __all__ = [
     "Axes",
+    "Estimate",
     "Html",
+    "Hues",
+    "Point",
+    "Score",
     "Share",
+    "band",
     "banner",
     "bars",
+    "card",
+    "contents",
+    "curves",
     "details",
     "document",
+    "estimate",
     "facts",
     "figure",
+    "footer",
     "grid",
+    "halves",
+    "intervals",
+    "lead",
     "lines",
+    "link",
+    "named",
+    "number",
     "paragraph",
+    "points",
+    "quiet",
     "section",
+    "strip",
     "table",
     "tiles",
+    "titled",
+    "verbatim",
 ]

@@ -5,10 +5,15 @@ from collections.abc import Sequence
 
 SPACE = "\u202f"  # narrow, and no line breaks there
 NOTHING = "–"
+MINUS = "\u2212"  # as wide as a plus
 
 
 class Share(float):
     """A number in [0, 1] that is written as a percentage."""
+
+
+class Score(float):
+    """A metric, written with four decimals."""
 
 
 def figure(value: object) -> str:
@@ -21,9 +26,11 @@ def figure(value: object) -> str:
         case float() if not math.isfinite(value):
             return NOTHING
         case Share():
-            return f"{value * 100:.1f}{SPACE}%"
+            return f"{value * 100:.1f}{SPACE}%".replace("-", MINUS)
+        case Score():
+            return f"{value:.4f}".replace("-", MINUS)
         case int() | float():
-            return f"{value:,.0f}" if abs(value) >= 1e4 or value == int(value) else f"{value:,.4g}"
+            return f"{value:,.{'0f' if abs(value) >= 1e4 or value == int(value) else '4g'}}".replace("-", MINUS)
         case list() | tuple():
             return "; ".join(map(figure, value)) or NOTHING
         case _:
@@ -40,7 +47,7 @@ def ticks(low: float, high: float, *, whole: bool = False, every: float | None =
     step = every or _round_up((high - low) / 5)
     step = max(step, 1) if whole else step
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [index * step for index in range(first, last + 1)]
+    return [index * step for index in range(first, max(last, first + 1) + 1)]
 
 
 def tick_labels(values: Sequence[float], share: bool = False) -> list[str]:
@@ -49,7 +56,7 @@ def tick_labels(values: Sequence[float], share: bool = False) -> list[str]:
     step = scaled[1] - scaled[0] if len(scaled) > 1 else 1.0
     decimals = max(0, -math.floor(math.log10(abs(step)) + 1e-9)) if step else 0
     form = f",.{decimals}f" if decimals <= 4 else ".3g"
-    return [f"{value:{form}}{SPACE + '%' if share else ''}" for value in scaled]
+    return [f"{value:{form}}{SPACE + '%' if share else ''}".replace("-", MINUS) for value in scaled]
 
 
 def _round_up(step: float) -> float:

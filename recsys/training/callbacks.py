@@ -5,6 +5,7 @@ import json
 import math
 import random
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +36,15 @@ class SaveRunConfig(SaveConfigCallback):
         with atomic_file(Path(trainer.default_root_dir) / name) as file:
             file.write_text(text, encoding="utf-8")
         assert isinstance(pl_module, SequentialRecommender)
-        data = pl_module.data
+        dataset = pl_module.data.dataset
         for logger in trainer.loggers:
             logger.log_hyperparams(
                 {
                     "stage": stage,
                     "cli": self.config.as_dict() if hasattr(self.config, "as_dict") else dict(self.config),
                     "model": pl_module.network.title,
-                    "parameters": sum(parameter.numel() for parameter in pl_module.network.parameters()),
-                    "n_items": data.n_items,
-                    "data_fingerprint": data.dataset.fingerprint,
+                    "data": dataset.name,
+                    "data_fingerprint": dataset.fingerprint,
                 }
             )
 
@@ -129,7 +129,12 @@ class RequestResults(Callback):
             pl_module.test_frame.write_parquet(file)
         trainer.strategy.barrier()
         if trainer.is_global_zero:
-            result = summary(pl_module, read_requests(folder))
+            rows, data = read_requests(folder), pl_module.data
+            rules = DEFAULT if pl_module.slices is None else pl_module.slices
+            inside = members(rules, rows, data.dataset, data.path)
+            with atomic_file(folder / "test_slices.parquet") as file:
+                rows.select("request").with_columns(**inside).write_parquet(file)
+            result = summary(pl_module, rows, inside)
             with atomic_file(folder / "test.json") as file:
                 file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
             console = Console(width=max(Console().width, 120))
@@ -143,11 +148,9 @@ def read_requests(folder: Path) -> pl_.DataFrame:
     return pl_.concat([pl_.read_parquet(part) for part in parts]).sort("user_id", "request")
 
 
-def summary(module: SequentialRecommender, frame: pl_.DataFrame) -> dict[str, Any]:
-    """What test.json holds."""
+def summary(module: SequentialRecommender, frame: pl_.DataFrame, inside: Mapping[str, pl_.Series]) -> dict[str, Any]:
+    """What test.json holds, of one row a request and of which of them are in each slice."""
     data, questions = module.data, module.questions
-    rules = DEFAULT if module.slices is None else module.slices
-    inside = members(rules, frame, data.dataset, data.path)
     return {
         "model": module.network.title,
         "data": data.dataset.name,

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
@@ -21,9 +21,11 @@ from recsys.arguments import explain, keys
 from recsys.data import SequenceData
 from recsys.errors import InputError, did_you_mean
 from recsys.training.callbacks import ExportCheckpoint, RequestResults, SaveRunConfig, StepSeeds, WritePredictions
+from recsys.training.facts import RunFacts
 from recsys.training.module import SequentialRecommender
 from recsys.training.runs import CHECKPOINT, LAST, latest, new_run, trained
 from recsys.training.throughput import Throughput
+from recsys.training.tracking import apply_flags, begin
 
 __all__ = ["RecsysCLI", "WandbLogger", "find_config", "run"]
 
@@ -65,11 +67,24 @@ class RecsysCLI(LightningCLI):
             type=int | None,
             help="Save the state for --ckpt_path last every so many steps as well (default: after each epoch only).",
         )
+        parser.add_argument(
+            "--wandb",
+            type=Literal["offline", "online", "disabled"] | None,
+            help="Where wandb logs to (default: as trainer.logger says, which is offline).",
+        )
+        parser.add_argument("--project", type=str | None, help="Project of wandb's.")
+        parser.add_argument("--entity", type=str | None, help="User or team of wandb's that the project belongs to.")
+        parser.add_argument("--group", type=str | None, help="Group of runs, as wandb shows them together.")
+        parser.add_argument("--tags", nargs="+", type=str, help="Tags of the run, as in --tags paper seed0.")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         parser.add_lightning_class_args(ModelCheckpoint, "model_checkpoint")
         parser.set_defaults(
             {
                 "model.loss": {"class_path": "recsys.losses.Softmax"},
+                "trainer.logger": {
+                    "class_path": "WandbLogger",
+                    "init_args": {"project": "recsys-zoo", "offline": True},
+                },
                 "early_stopping.monitor": MONITOR,
                 "early_stopping.mode": "max",
                 "early_stopping.patience": 10,
@@ -106,12 +121,7 @@ class RecsysCLI(LightningCLI):
         config.model_checkpoint.dirpath = str(folder / "checkpoints")
         if self.subcommand == "test":
             config.verbose = False  # RequestResults prints a table that fits the screen
-        logger = config.trainer.logger
-        for entry in logger if isinstance(logger, list) else [logger]:
-            if hasattr(entry, "init_args") and "save_dir" in entry.init_args:
-                entry.init_args.save_dir = str(folder)
-                if entry.class_path.endswith("WandbLogger") and entry.init_args.name is None:
-                    entry.init_args.name = f"{config.name}/{folder.name}"
+        apply_flags(config, folder)
         # ModelCheckpoint.save_last keeps the last epoch that was the best so far, which is not where a run ended
         last = {"dirpath": folder / LAST.parent, "filename": LAST.stem, "enable_version_counter": False}
         steps = config.save_every_n_steps
@@ -123,11 +133,13 @@ class RecsysCLI(LightningCLI):
             Throughput(),
             ExportCheckpoint(config.early_stopping.monitor),
             RequestResults(),
+            RunFacts(),
             *([WritePredictions()] if self.subcommand == "predict" else []),
         ]
 
     def after_instantiate_classes(self) -> None:
-        """Load exported weights, when that is what is to be tested."""
+        """Have wandb begin, and load exported weights, when that is what is to be tested."""
+        begin(self.trainer)
         if self.weights is not None:
             checkpoint = checkpoints.load(self.weights)
             if checkpoint.items.sha256 != self.datamodule.dataset.items.sha256:
@@ -249,13 +261,16 @@ def run(args: list[str]) -> RecsysCLI:
         elif arg.startswith("--config="):
             resolved[i] = f"--config={find_config(arg.removeprefix('--config='))}"
     torch.set_float32_matmul_precision("high")
+    code = 1
     try:
-        return RecsysCLI(resolved)
+        cli = RecsysCLI(resolved)
+        code = 0
+        return cli
     finally:  # after a failure too, or the next run of this process would log into this one's
         import wandb
 
         if wandb.run is not None:
-            wandb.finish()
+            wandb.finish(exit_code=code)
 
 
 def quiet() -> None:

@@ -79,6 +79,14 @@ class Throughput(Callback):
                 file=sys.stderr,
             )
 
+    def whole(self) -> dict[str, Any]:
+        """Of all epochs: their number, their seconds, and the rates of `throughput/…`; nothing before the first."""
+        if not self._epochs:
+            return {}
+        names = ("users_per_second", "targets_per_second", "waiting_for_data")
+        rates = dict(zip(names, _rates(self._fit), strict=True))
+        return {"epochs": self._epochs, "seconds": float(self._fit[2]), "throughput": rates}
+
     def _start(self, trainer: pl.Trainer) -> None:
         self._since = perf_counter(), _making(trainer)
 

@@ -184,7 +184,7 @@ def test_a_baseline_that_is_not_there(write: Write, values: np.ndarray, capsys: 
 
 
 def test_a_run_that_was_never_tested(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no tested run"):
+    with pytest.raises(InputError, match="no run"):
         find_runs([tmp_path])
 
 
@@ -203,8 +203,12 @@ def test_parts_of_several_processes_are_one_run(write: Write, values: np.ndarray
     assert first.requests().equals(second.requests())
 
 
-def test_a_run_without_its_rows(write: Write, values: np.ndarray) -> None:
-    folder = write("a", values)
-    (folder / "test_requests.parquet").unlink()
-    with pytest.raises(InputError, match="run `recsys test` again"):
-        compare(find_runs([folder]), "ndcg@10")
+def test_a_run_without_its_rows_is_compared_by_its_means(write: Write, values: np.ndarray) -> None:
+    folders = [write("a", values), write("bb", values + 0.25)]
+    (folders[0] / "test_requests.parquet").unlink()
+    ((better, worse),) = compare(find_runs(folders), "ndcg@10")
+    assert better.difference is not None
+    assert better.difference.mean == pytest.approx(0.25)
+    assert np.isnan(better.difference.low)
+    assert (better.paired, better.p) == (False, None)
+    assert np.isnan(worse.value.low)

@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.page import Axes, bars, lines
-from recsys.page.charts import BOTTOM, CHARACTER, HEIGHT, TOP, WIDTH
+from recsys.page import Axes, bars, curves, lines
+from recsys.page.plane import BOTTOM, CHARACTER, HEIGHT, TOP, WIDTH
 
 AXES = Axes("Clicks", "clicks in a request", "requests")
 texts = st.text(st.characters(exclude_categories=["C"]), max_size=40)
@@ -100,3 +100,43 @@ def test_a_line_bridges_what_is_missing():
 def test_hours_stand_at_every_third():
     figure = parsed(lines(AXES, range(24), {"searches": [1] * 24}, every=3))
     assert [text.text for text in ticks_below(figure)] == ["0", "3", "6", "9", "12", "15", "18", "21"]
+
+
+@given(st.dictionaries(texts, st.lists(st.tuples(st.integers(0, 10**6), values), max_size=600), max_size=4))
+def test_curves_of_anything_stay_in_the_plane(series):
+    series = {name: sorted(points, key=lambda point: point[0]) for name, points in series.items()}
+    figure = parsed(curves(AXES, series, dict.fromkeys(series, 0)))
+    for line in figure.findall("svg/polyline"):
+        for point in line.get("points").split():
+            x, y = map(float, point.split(","))
+            assert 0 <= x <= WIDTH
+            assert TOP - 0.1 <= y <= HEIGHT - BOTTOM + 0.1
+    require_apart(ticks_below(figure))
+
+
+def test_a_long_curve_keeps_its_extremes_in_few_points():
+    spiked = [(step, 1.0) for step in range(10_000)]
+    spiked[5_003], spiked[7_001] = (5_003, 9.0), (7_001, -4.0)
+    figure = parsed(curves(AXES, {"loss": spiked}, {"loss": 0}))
+    heights = [float(point.split(",")[1]) for point in figure.find("svg/polyline").get("points").split()]
+    assert len(heights) <= 260
+    plane = {round(height) for height in heights}
+    assert len(plane) == 3
+    assert [td.text for td in figure.findall("details//td")] == ["1 at 0", "1 at 9,999", "−4 at 7,001", "9 at 5,003"]
+
+
+def test_a_curve_need_not_begin_at_zero_and_is_drawn_at_its_own_places():
+    figure = parsed(curves(AXES, {"a": [(0, 7.0), (100, 6.5)], "b": [(50, 6.8)]}, {"a": 2, "b": None}))
+    labels = [text.text for text in figure.findall("svg/text") if text.get("text-anchor") == "end"]
+    assert "0" not in labels
+    assert [mark.get("class") for mark in figure.findall("svg/circle")] == ["c2", "c2", "grey"]
+    assert "a: from 7 to 6.5." in figure.find("svg/desc").text
+
+
+def test_bands_lie_around_their_line_in_its_colour():
+    figure = parsed(
+        lines(AXES, [5, 10], {"a": [0.2, 0.4]}, hues={"a": 3}, bands={"a": [(0.1, 0.3), (math.nan, math.nan)]})
+    )
+    assert figure.find("svg/polygon").get("class") == figure.find("svg/polyline").get("class") == "c3 odd"
+    assert len(figure.find("svg/polygon").get("points").split()) == 2
+    assert [text.text for text in ticks_below(figure)] == ["5", "10"]

@@ -3,7 +3,30 @@ from xml.etree import ElementTree
 
 import pytest
 
-from recsys.page import Share, banner, details, document, facts, grid, paragraph, section, table, tiles
+from recsys.page import (
+    Share,
+    band,
+    banner,
+    card,
+    contents,
+    details,
+    document,
+    estimate,
+    facts,
+    footer,
+    grid,
+    halves,
+    lead,
+    link,
+    named,
+    paragraph,
+    quiet,
+    section,
+    table,
+    tiles,
+    titled,
+    verbatim,
+)
 from recsys.page.style import COLOURS, CSS
 
 HOSTILE = "</title><script>alert(1)</script><img src=x onerror='alert(1)'>\"&"
@@ -24,10 +47,17 @@ def test_every_text_is_escaped():
         facts([(HOSTILE, HOSTILE)]),
         table([HOSTILE, HOSTILE], [[HOSTILE, HOSTILE]], HOSTILE),
         details(HOSTILE, grid()),
+        band(HOSTILE, lead(HOSTILE), contents({HOSTILE: HOSTILE}), anchor=HOSTILE),
+        card(
+            HOSTILE, named(HOSTILE, HOSTILE, None, HOSTILE, HOSTILE), halves(titled(HOSTILE, HOSTILE), quiet(HOSTILE))
+        ),
+        table([HOSTILE], [[link(HOSTILE, HOSTILE)]], stacked=True),
+        footer(HOSTILE),
+        verbatim(HOSTILE),
     )
     assert "<script" not in page
     assert "<img" not in page
-    assert page.count("&lt;script&gt;") == 17  # the title twice: in the window and on the page
+    assert page.count("&lt;script&gt;") == 36  # the title twice: in the window and on the page
 
 
 def test_a_page_needs_nothing_from_elsewhere():
@@ -71,3 +101,27 @@ def test_both_themes_name_the_same_colours():
 
 def test_paper_is_light():
     assert "@media screen and (prefers-color-scheme: dark)" in CSS
+
+
+def test_markup_in_a_table_stays_markup_and_estimates_stand_to_the_right():
+    box = ElementTree.fromstring(table(["Run", "ndcg"], [[named("a", hue=0), estimate(0.25, 0.2, 0.3)]]))
+    assert box.find(".//th/span[@class='named']") is not None
+    assert box.find(".//td").get("class") == "n"
+    assert box.find(".//td").text == "0.2500"
+    assert box.find(".//td/small").text == "[0.2000, 0.3000]"
+
+
+def test_an_estimate_without_an_interval():
+    nan = float("nan")
+    assert estimate(-0.25, nan, nan, signed=True) == "\u22120.2500"
+    assert estimate(nan, nan, nan) == "–"
+
+
+def test_a_stacked_table_names_each_cell_for_the_phone():
+    box = ElementTree.fromstring(table(["Run", "", "p"], [["a", "x", "y"]], stacked=True))
+    assert [(td.get("data-name"), td.get("class")) for td in box.findall(".//td")] == [(None, "bare"), ("p", None)]
+
+
+def test_links_lead_to_places_that_are_there():
+    page = document("t", contents({"part": "Part"}), section("Part", card("run", quiet("r")), anchor="part"))
+    assert {'id="part"', 'href="#part"', 'id="run"'} <= set(re.findall(r'(?:id|href)="[^"]+"', page))

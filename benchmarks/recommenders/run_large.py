@@ -1,0 +1,75 @@
+"""A large catalogue: the exact search, its memory, and what an index misses and saves.
+
+Vectors are noise around 1,000 centres, as trained items lie around what they are about, or noise alone, which has
+nothing that an index could go by.
+"""
+
+import argparse
+import json
+import resource
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+from recsys.ranking import top_k, warm_up
+from recsys.ranking.approximate import Index
+
+DIM, K, CENTRES = 64, 10, 1000
+
+
+def tables(items: int, users: int, kind: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Item vectors `[items + 1, 64]`, and users near some of the items."""
+    generator = torch.Generator().manual_seed(0)
+    table = torch.randn(items + 1, DIM, generator=generator)
+    vectors = torch.randn(users, DIM, generator=generator)
+    if kind == "centred":
+        centres = torch.randn(CENTRES, DIM, generator=generator)
+        table.mul_(0.5).add_(centres[torch.randint(CENTRES, (items + 1,), generator=generator)])
+        vectors = 0.5 * vectors + centres[torch.randint(CENTRES, (users,), generator=generator)]
+    return table, vectors
+
+
+def cpu_ms(once: object, vectors: torch.Tensor) -> float:
+    """The median CPU time of one user's search."""
+    found = []
+    for row in vectors:
+        began = time.process_time()
+        once(row[None])  # type: ignore[operator]
+        found.append(1000 * (time.process_time() - began))
+    return median(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, required=True)
+    parser.add_argument("--kind", choices=["centred", "noise"], required=True)
+    parser.add_argument("--probes", type=int, nargs="+", default=[8, 32, 128])
+    parser.add_argument("--users", type=int, default=200)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    table, vectors = tables(args.items, args.users, args.kind)
+    warm_up()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    exact, _ = top_k(vectors, table, K)
+    extra = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    alone = cpu_ms(lambda row: top_k(row, table, K), vectors[:50])
+    rows = [{"search": "exact", "one_cpu_ms": alone, "extra_mib": extra, "recall": 1.0, "build_cpu_s": 0.0}]
+    began = time.process_time()
+    index = Index(table)
+    built = time.process_time() - began
+    for probes in args.probes:
+        index.probe(probes)
+        found, _ = index.top_k(vectors, K)
+        recall = np.mean([len(set(a) & set(b)) / K for a, b in zip(found.tolist(), exact.tolist(), strict=True)])
+        alone = cpu_ms(lambda row: index.top_k(row, K), vectors[:50])
+        name = f"{probes} of {index.cells} cells"
+        rows.append({"search": name, "one_cpu_ms": alone, "recall": float(recall), "build_cpu_s": built})
+    args.out.write_text(json.dumps([{"items": args.items, "kind": args.kind} | row for row in rows]))
+
+
+if __name__ == "__main__":
+    main()

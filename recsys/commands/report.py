@@ -1,0 +1,49 @@
+"""`recsys report`."""
+
+from pathlib import Path
+
+from recsys import experiments
+from recsys.commands.output import step
+from recsys.commands.parsing import call
+from recsys.errors import InputError
+from recsys.files import atomic_file
+
+
+def report(
+    runs: list[str], output: Path = Path("report.html"), metric: list[str] | None = None, baseline: str | None = None
+) -> None:
+    """Runs on one page: ranking, differences, learning, cutoffs, coverage, slices, settings and a card for each.
+
+    The page needs nothing from elsewhere, reads well on a phone and in the dark, and prints.
+
+    Args:
+        runs: Folders of runs, of wandb's offline runs or of exported checkpoints, and ENTITY/PROJECT on a server.
+        output: HTML file to write.
+        metric: Metrics to rank by and to compare, the first of them first.
+        baseline: Folder, name or model of the run to compare with (default: the first).
+    """
+    if output.is_dir():
+        raise InputError(f"--output {output}: is a folder; name a file, as in {output / 'report.html'}.")
+    step("reading runs")
+    found = experiments.read_runs(runs)
+    step(f"comparing {len(found):,} runs")
+    text = experiments.report(experiments.comparison(found, metric, baseline))
+    try:
+        with atomic_file(output) as file:
+            file.write_text(text, "utf-8")
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot be written ({error.strerror or error}).") from error
+    print(f"Wrote {output} ({len(text) / 1e6:.1f} MB): open it in any browser.")
+
+
+def main(args: list[str]) -> None:
+    """Parse and run."""
+    call(
+        report,
+        args,
+        positional=True,
+        lists={
+            "runs": "Folders of runs, wandb's offline ones too, or of checkpoints, and ENTITY/PROJECT on a server.",
+            "--metric": "Metrics to rank by and to compare (default: ndcg@10, and exposed/ndcg@10 where there is one).",
+        },
+    )
