@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -16,7 +15,7 @@ from recsys.ablation.slices import slices
 from recsys.ablation.titles import Titles, text_match, titles
 from recsys.data import SequenceData
 from recsys.errors import InputError, did_you_mean
-from recsys.experiments.runs import find_runs
+from recsys.experiments import Run, read_run
 from recsys.metrics import Average, Interval, holm, mean_interval, paired_interval, randomisation_test
 from recsys.metrics.intervals import mean_of
 from recsys.training.protocols import Questions
@@ -81,7 +80,7 @@ def collect(plan: Plan, metric: str, progress: Callable[[str], None] = lambda _:
         InputError: a metric that was not measured; runs on other requests than the data now has.
     """
     progress("comparing the runs")
-    frames = {name: [_requests(plan, name, seed) for seed in plan.seeds] for name in plan.controls}
+    frames = {name: [_run(plan, name, seed).requests() for seed in plan.seeds] for name in plan.controls}
     whole = frames["real"][0]
     if metric not in whole.columns:
         known = [name for name in whole.columns if "@" in name and name.count("/") == 0]
@@ -107,7 +106,7 @@ def collect(plan: Plan, metric: str, progress: Callable[[str], None] = lambda _:
     network = checkpoints.load(trained(plan.folder / f"seed-{plan.seeds[0]}", "real")).network
     return Evidence(
         metric=metric,
-        model=find_runs([plan.run_of("real", plan.seeds[0]) or Path()])[0].model,
+        model=_run(plan, "real", plan.seeds[0]).model,
         data=data.dataset.name,
         synthetic=data.dataset.synthetic,
         seeds=plan.seeds,
@@ -145,10 +144,10 @@ def _gains(values: dict[str, np.ndarray], user: np.ndarray, average: Average) ->
     return gains
 
 
-def _requests(plan: Plan, name: str, seed: int) -> pl.DataFrame:
+def _run(plan: Plan, name: str, seed: int) -> Run:
     folder = plan.run_of(name, seed)
     assert folder is not None, "collected before it was carried out"
-    return find_runs([folder])[0].requests()
+    return read_run(folder)
 
 
 def _untrained(

@@ -11,10 +11,23 @@ from recsys.ablation.evidence import Evidence, Gain, Part
 from recsys.ablation.verdict import Verdict
 from recsys.files import atomic_file
 from recsys.metrics import Interval
-from recsys.page import Axes, Html, banner, bars, details, document, facts, grid, paragraph, section, table, tiles
+from recsys.page import (
+    Axes,
+    Html,
+    banner,
+    details,
+    document,
+    estimate,
+    facts,
+    grid,
+    intervals,
+    paragraph,
+    section,
+    table,
+    tiles,
+)
 
 STEM = "ablation"
-NO_BREAK = "\u00a0"
 
 
 def write(folder: Path, evidence: Evidence, verdict: Verdict) -> Path:
@@ -77,7 +90,7 @@ def _controls(evidence: Evidence) -> list[Html]:
     rows = []
     for name, found in evidence.gains.items():
         against = CONTROLS[name].against
-        rows.append([name, _value(found.value), _signed(found.gain), against or "", _by_seed(found)])
+        rows.append([name, estimate(*found.value), _difference(found.gain), against or "", _by_seed(found)])
     left = [paragraph(f"Left out: {name}, because {why}.") for name, why in evidence.left_out.items()]
     return [
         paragraph(
@@ -94,13 +107,17 @@ def _controls(evidence: Evidence) -> list[Html]:
 
 
 def _chart(evidence: Evidence) -> Html:
-    heights = {name: found.gain.mean for name, found in evidence.gains.items() if found.gain is not None}
-    axes = Axes("Gain by control", "control", f"gain in {evidence.metric}")
-    return grid(bars(axes, list(heights), {"gain": list(heights.values())}))
+    axes = Axes("Gain by control", f"gain in {evidence.metric}", "")
+    gains = {name: {name: found.gain} for name, found in evidence.gains.items() if found.gain is not None}
+    return grid(intervals(axes, gains, dict.fromkeys(gains, 0), apart=True))
 
 
 def _by_seed(found: Gain) -> str:
     return "" if found.gain is None else " ".join(f"{each:+.4f}" for each in found.by_seed)
+
+
+def _difference(found: Interval | None) -> str:
+    return "" if found is None else estimate(*found, signed=True)
 
 
 def _slices(evidence: Evidence) -> list[Html]:
@@ -112,12 +129,12 @@ def _slices(evidence: Evidence) -> list[Html]:
 
 
 def _part(part: Part) -> list[object]:
-    return [part.requests, part.users, part.baseline, _signed(part.gain), part.p]
+    return [part.requests, part.users, part.baseline, _difference(part.gain), part.p]
 
 
 def _untrained(evidence: Evidence) -> list[Html]:
     return [
-        table(["ranker", metric], [[name, _value(each)] for name, each in of.items()], f"{metric}, 95 % intervals")
+        table(["ranker", metric], [[name, estimate(*each)] for name, each in of.items()], f"{metric}, 95 % intervals")
         for metric, of in evidence.untrained.items()
     ]
 
@@ -152,14 +169,6 @@ def _rows(evidence: Evidence) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _value(found: Interval) -> str:
-    return f"{found.mean:.4f} [{found.low:.4f},{NO_BREAK}{found.high:.4f}]"
-
-
-def _signed(found: Interval | None) -> str:
-    return "" if found is None else f"{found.mean:+.4f} [{found.low:+.4f},{NO_BREAK}{found.high:+.4f}]"
 
 
 def _plain(value: Any) -> Any:

@@ -21,7 +21,8 @@ from recsys.metrics import METRICS
 from recsys.training.cli import backbone_settings, find_config, run
 from recsys.training.runs import CHECKPOINT, LAST, latest, trained
 
-PARTS = ("trainer", "model", "data", "early_stopping", "model_checkpoint", "save_every_n_steps")
+LOGGED = ("wandb", "project", "entity", "group", "tags")
+PARTS = ("trainer", "model", "data", "early_stopping", "model_checkpoint", "save_every_n_steps", *LOGGED)
 RESULT = "test.json"
 
 
@@ -82,7 +83,7 @@ def plan(
     named = model["model"].get("warm_start")
     shipped = named if named and not Path(named).is_dir() else "sasrec_qilin"
     file = find_config(baseline or shipped, f"--baseline {baseline or shipped}: no such config.")
-    shared = backbone_settings(model, file)
+    shared = backbone_settings(model, file) | {name: model[name] for name in LOGGED if model.get(name) is not None}
     if named is None:  # nothing grows from it, so that it keeps its own shape
         shared["model"].pop("network")
     plain = _resolved(["--config", file], shared)
