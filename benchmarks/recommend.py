@@ -1,6 +1,7 @@
 """Recommending beside RecTools and RePlay: users a second on one core, one user alone, and large catalogues.
 
     python benchmarks/recommend.py [--items 100000] [--rounds 3] [--large 2000000] [--work FOLDER] [--fresh]
+    python benchmarks/recommend.py --report      (the table of what has been measured so far)
 
 Every library answers the same histories with an untrained SASRec of the same size, through its own path and in an
 environment of its own; nothing is timed before its items are the best of its own vectors (`recommenders/referee.py`).
@@ -31,12 +32,12 @@ LIBRARIES = {"ours": "recsys", "rectools": "RecTools", "replay": "RePlay"}
 LENGTH = 50
 
 
-def run(python: str, script: str, out: Path, fresh: bool, *options: str) -> Any:
-    """What a script writes, run on one thread unless it has been."""
-    if out.is_file() and not fresh:
-        return json.loads(out.read_text())
+def run(library: str, script: str, out: Path, args: argparse.Namespace, *options: str) -> Any:
+    """What a script writes, run on one thread unless it has been; None where nothing is to be measured."""
+    if args.report or (out.is_file() and not args.fresh):
+        return json.loads(out.read_text()) if out.is_file() else None
     print(f"  {out.stem}", file=sys.stderr, flush=True)
-    command = [python, str(HERE / "recommenders" / script), "--out", str(out), *options]
+    command = [interpreter(library, args.work), str(HERE / "recommenders" / script), "--out", str(out), *options]
     done = subprocess.run(command, env=limited(1), capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{script} failed:\n{done.stderr}")
@@ -51,16 +52,20 @@ def beside(args: argparse.Namespace) -> list[dict[str, Any]]:
     for turn in range(args.rounds):
         for library in list(LIBRARIES)[:: 1 if turn % 2 == 0 else -1]:
             out = args.work / f"{library}-{args.items}-{turn}.json"
-            options = ["--histories", str(histories), "--rounds", "2"]
-            found[library].append(run(interpreter(library, args.work), f"run_{library}.py", out, args.fresh, *options))
+            options = ["--histories", str(histories), "--rounds", "1", "--calls", "20"]
+            found[library].append(run(library, f"run_{library}.py", out, args, *options))
     rows = []
-    for library, each in found.items():
+    for library, measured in found.items():
+        each = [one for one in measured if one is not None]
+        if not each:
+            continue
         if not all(one["same"] for one in each):
             sys.exit(f"{LIBRARIES[library]} does not recommend the best items of its own vectors: nothing to compare.")
         versions = ", ".join(f"{name} {number}" for name, number in each[0]["versions"].items())
         rows.append(
             {
                 "row": LIBRARIES[library],
+                "rounds": len(each),
                 "items": args.items,
                 "users_per_cpu_s": round(max(one["users_per_cpu_s"] for one in each)),
                 "one_cpu_ms": round(min(one["one_cpu_ms"] for one in each), 2),
@@ -77,7 +82,7 @@ def large(args: argparse.Namespace) -> list[dict[str, Any]]:
     for kind in ("centred", "noise"):
         out = args.work / f"large-{args.large}-{kind}.json"
         options = ["--items", str(args.large), "--kind", kind, "--users", str(args.users)]
-        for found in run(sys.executable, "run_large.py", out, args.fresh, *options):
+        for found in run("ours", "run_large.py", out, args, *options) or []:
             numbers = {name: round(value, 3) for name, value in found.items() if isinstance(value, float)}
             rows.append({"row": f"{found['search']}, {kind}", "items": args.large} | numbers)
     return rows
@@ -109,6 +114,7 @@ if __name__ == "__main__":
     parser.add_argument("--users", type=int, default=200, help="Users that the large catalogue is searched for.")
     parser.add_argument("--work", type=Path, default=Path("runs/recommend"), help="Folder for all that is made.")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "recommend.csv")
+    parser.add_argument("--report", action="store_true", help="Measure nothing, show what is there.")
     parser.add_argument("--fresh", action="store_true", help="Measure again what has been measured.")
     args = parser.parse_args()
     args.work = args.work.absolute()

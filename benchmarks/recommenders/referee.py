@@ -67,8 +67,8 @@ def begin(doc: str | None, *packages: str) -> tuple[argparse.Namespace, np.ndarr
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--histories", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--calls", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--calls", type=int, default=20)
     args = parser.parse_args()
     args.packages = packages
     return args, np.load(args.histories)

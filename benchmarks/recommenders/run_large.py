@@ -27,7 +27,9 @@ def tables(items: int, users: int, kind: str) -> tuple[torch.Tensor, torch.Tenso
     vectors = torch.randn(users, DIM, generator=generator)
     if kind == "centred":
         centres = torch.randn(CENTRES, DIM, generator=generator)
-        table.mul_(0.5).add_(centres[torch.randint(CENTRES, (items + 1,), generator=generator)])
+        of = torch.randint(CENTRES, (items + 1,), generator=generator)
+        for part in torch.arange(items + 1).split(65_536):
+            table[part] = 0.5 * table[part] + centres[of[part]]
         vectors = 0.5 * vectors + centres[torch.randint(CENTRES, (users,), generator=generator)]
     return table, vectors
 
@@ -57,7 +59,9 @@ def main() -> None:
     exact, _ = top_k(vectors, table, K)
     extra = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     alone = cpu_ms(lambda row: top_k(row, table, K), vectors[:50])
-    rows = [{"search": "exact", "one_cpu_ms": alone, "extra_mib": extra, "recall": 1.0, "build_cpu_s": 0.0}]
+    rows: list[dict[str, object]] = [{"search": "exact", "one_cpu_ms": alone, "recall": 1.0}]
+    if args.kind == "noise":  # centres cost memory to make, and hide what the search needs
+        rows[0]["extra_mib"] = extra
     began = time.process_time()
     index = Index(table)
     built = time.process_time() - began

@@ -19,6 +19,7 @@ PURPOSES = {
     "export": "checkpoints as ONNX",
     "ann": "approximate search",
     "serve": "recommendations over HTTP",
+    "sweep": "searching settings by recsys sweep",
     "engines": "conversion of logs that outgrow one machine",
     "dev": "tests and checks",
 }

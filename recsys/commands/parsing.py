@@ -23,6 +23,7 @@ def call(
     args: list[str],
     positional: bool = False,
     lists: dict[str, str] | None = None,
+    given: dict[str, Any] | None = None,
 ) -> None:
     """Parse `args` for `function` and call it.
 
@@ -31,15 +32,17 @@ def call(
         args: The command line behind the verb.
         positional: Whether required arguments are given by place instead of by name.
         lists: Arguments that take several words, with their help; "runs" by place, "--query" by name.
+        given: Arguments that do not come from the command line.
     """
     verb = function.__name__.replace("_", "-")
     parser = Parser(prog=f"recsys {verb}", description=(function.__doc__ or "").split("Args:")[0], allow_abbrev=False)
     names = [name.removeprefix("--") for name in lists or {}]
-    parser.add_function_arguments(function, as_group=False, as_positional=positional, skip=set(names))
+    skipped: set[str | int] = {*names, *(given or {})}
+    parser.add_function_arguments(function, as_group=False, as_positional=positional, skip=skipped)
     for name, text in (lists or {}).items():
         parser.add_argument(name, nargs="+", type=str, help=text)
     parsed: Any = parser.instantiate_classes(parser.parse_args(_spelt(args, function)))
-    function(**parsed.as_dict())
+    function(**parsed.as_dict(), **(given or {}))
 
 
 def _spelt(args: list[str], function: Callable[..., None]) -> list[str]:

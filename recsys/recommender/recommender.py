@@ -17,7 +17,8 @@ from recsys.errors import InputError
 from recsys.models.batch import Batch
 from recsys.ranking import top_k
 from recsys.ranking.approximate import Index
-from recsys.recommender.answers import Explanation, Recommendations
+from recsys.recommender.answers import Recommendations
+from recsys.recommender.explaining import explained
 from recsys.recommender.questions import Questions, Unknown, batch_of, questions
 
 Frame = TypeVar("Frame")
@@ -106,7 +107,12 @@ class Recommender:
         (answer,) = self._answers(asked, ranked, [queries], strangers)
         if explain and answer.reason == "model":
             ids = torch.from_numpy(ranked.ids[0][ranked.ids[0] > 0]).to(self._popularity.device)
-            return replace(answer, explanations=self._explained(asked, ids))
+            queries = asked.queries[0] if self.network.uses_searches else []
+
+            def batch(visible: list[str]) -> Batch:
+                return self._batch(replace(asked, queries=[visible]), [0])
+
+            return replace(answer, explanations=explained(self.network, self._table, batch, queries, ids))
         return answer
 
     def recommend_many(
@@ -274,28 +280,3 @@ class Recommender:
                 )
             )
         return answers
-
-    @torch.inference_mode()
-    def _explained(self, asked: Questions, ids: torch.Tensor) -> list[Explanation]:
-        """Take the scores of one user's items apart: by leaving queries out, and by what vectors are the sum of."""
-        queries = asked.queries[0] if self.network.uses_searches else []
-
-        def vector(visible: list[str]) -> torch.Tensor:
-            return self.network.encode(self._batch(replace(asked, queries=[visible]), [0]))[0]
-
-        def scores(visible: list[str]) -> torch.Tensor:
-            return vector(visible)[ids] if self._table is None else self._table[ids] @ vector(visible)
-
-        whole, history = scores(queries), scores([])
-        others = [scores(queries[:i] + queries[i + 1 :]) for i in range(len(queries))]
-        parts = {name: part @ vector(queries) for name, part in self.network.item_parts(ids).items()}
-        return [
-            Explanation(
-                history=float(history[i]),
-                searches=float(whole[i] - history[i]),
-                queries=[(query, float(whole[i] - other[i])) for query, other in zip(queries, others, strict=True)],
-                id=float(parts["id"][i]) if "id" in parts else None,
-                content=float(parts["content"][i]) if "content" in parts else None,
-            )
-            for i in range(len(ids))
-        ]

@@ -1,6 +1,8 @@
 """`recsys fit | validate | test | predict`: LightningCLI, with runs in folders of their own and no surprises."""
 
+import contextlib
 import inspect
+import io
 import logging
 import os
 import subprocess
@@ -232,8 +234,14 @@ def _options() -> set[str]:
     return {option for each in _classes().values() for option in inspect.signature(each).parameters}
 
 
-def find_config(name: str, missing: str | None = None) -> str:
+SPACES = "spaces"
+"""The folder in `zoo_configs` that holds no configs but what `recsys sweep` tries."""
+
+
+def find_config(name: str, missing: str | None = None, spaces: bool = False) -> str:
     """A config file's path: as given, or by name among the shipped `zoo_configs` and the folders in it.
+
+    With `spaces`, that of a space for `recsys sweep`.
 
     Raises:
         InputError: there is none; `missing` is what to say then.
@@ -244,6 +252,7 @@ def find_config(name: str, missing: str | None = None) -> str:
     shipped = [folder for folder in (here.parent / "zoo_configs", here / "_zoo" / "zoo_configs") if folder.is_dir()]
     stem = name.removeprefix("zoo_configs/").removesuffix(".yaml")
     files = [file for folder in shipped for file in sorted(folder.rglob("*.yaml"))]
+    files = [file for file in files if (file.parent.name == SPACES) == spaces]
     for file in files:
         if file.as_posix().endswith(f"/{stem}.yaml"):
             return str(file)
@@ -271,6 +280,17 @@ def run(args: list[str]) -> RecsysCLI:
 
         if wandb.run is not None:
             wandb.finish(exit_code=code)
+
+
+def resolved(args: list[str], everything: bool = True) -> dict[str, Any]:
+    """The config that `recsys fit` with these arguments would use, as `--print_config` shows it.
+
+    Without `everything`, only what is not as by default; that is read back to the same config.
+    """
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+        run(["fit", *args, "--print_config" if everything else "--print_config=skip_default"])
+    return yaml.safe_load(shown.getvalue())
 
 
 def quiet() -> None:

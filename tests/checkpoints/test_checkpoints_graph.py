@@ -7,7 +7,7 @@ import onnxruntime
 import polars as pl
 import pytest
 import torch
-from recommender_models import MORE, TOKENS, network_of
+from recommender_models import TOKENS, network_of
 
 from recsys import checkpoints
 from recsys.__main__ import main
@@ -15,7 +15,7 @@ from recsys.atomic import Vocabulary
 from recsys.checkpoints import Checkpoint
 from recsys.checkpoints.graph import Graph, export_graph
 from recsys.errors import InputError
-from recsys.models import HSTU, BERT4Rec, RecBole, SASRec, SearchBERT4Rec, SearchSASRec, eSASRec
+from recsys.models import HSTU, BERT4Rec, RecBole, SASRec, SearchBERT4Rec, SearchSASRec, UniSAR, eSASRec
 from recsys.models.content import Content
 from recsys.models.text import gram_matrix
 from recsys.recommender import Recommender
@@ -79,7 +79,7 @@ def agree(ids: np.ndarray, scores: np.ndarray, answers: list[list[tuple[str, flo
 
 
 @pytest.mark.parametrize("told", [False, True])
-@pytest.mark.parametrize("kind", [*MORE])
+@pytest.mark.parametrize("kind", [SASRec, BERT4Rec, SearchSASRec, SearchBERT4Rec, HSTU, eSASRec])
 def test_the_graph_that_is_traced_answers_as_the_recommender(kind, told) -> None:
     if told and kind in (HSTU, eSASRec):
         pytest.skip("reads no content")
@@ -141,6 +141,8 @@ def test_what_is_no_graph(tmp_path: Path) -> None:
     other = Checkpoint(RecBole("GRU4Rec", 8, 4), Vocabulary(TOKENS), POPULARITY, {}, {})
     with pytest.raises(InputError, match="GRU4Rec cannot be exported as a graph; these can: SASRec, BERT4Rec"):
         export_graph(other, tmp_path / "x")
+    with pytest.raises(InputError, match="UniSAR cannot be exported"):
+        export_graph(checkpoint_of(UniSAR), tmp_path / "x")
     for k in (-1, 8):
         with pytest.raises(InputError, match=f"k is {k}: of 7 items"):
             export_graph(checkpoint_of(SASRec), tmp_path / "x", k=k)
