@@ -23,6 +23,7 @@ VERBS = {
     "compare": "runs side by side, with intervals",
     "report": "runs on one page to read, keep and print: curves, intervals, slices, settings",
     "reproduce": "run a row of the leaderboard again and say whether it agrees",
+    "ablate": "whether searches help, proven or refuted: controls, leaks, a verdict",
     "models": "the checkpoints that can be used by name",
     "download": "fetch a checkpoint, from the zoo, the Hugging Face Hub, wandb or the web, and verify it",
     "export": "make a checkpoint of a .ckpt file, or a graph of it, for ONNX Runtime or torch.export",

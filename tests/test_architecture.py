@@ -16,7 +16,7 @@ FLOORS = [
     {"atomic", "models", "losses", "ranking"},
     {"qilin", "data", "checkpoints"},
     {"training", "recommender", "experiments"},
-    {"serving"},
+    {"serving", "ablation"},
     {"__main__", "commands"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -168,18 +168,10 @@ class RecsysCLI(LightningCLI):
         if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
             raise InputError(f"--model.warm_start {name}: no run of that name; under torchrun, fit it first.")
         file = find_config(name, f"--model.warm_start {name}: neither a finished run under {root} nor a config.")
-        settings = yaml.safe_load(self._parser("fit").dump(config, skip_link_targets=True))
-        wanted = yaml.safe_load(Path(file).read_text("utf-8"))["model"]["network"]["class_path"].rpartition(".")[2]
-        shape = settings["model"]["network"]["init_args"]
-        known = set(inspect.signature(_classes()[wanted]).parameters) - {"dropout"}  # which is no matter of shape
-        same = {key: value for key, value in shape.items() if key in known}
-        trainer = {key: value for key, value in settings["trainer"].items() if key != "num_sanity_val_steps"}
+        shared = backbone_settings(yaml.safe_load(self._parser("fit").dump(config, skip_link_targets=True)), file)
         print(f"No run {name} under {root} to grow from: training it first.", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as folder:
             common = Path(folder) / "common.yaml"
-            judged = {key: settings["model"][key] for key in ("exclude_seen", "cutoffs")}
-            model = {"network": {"init_args": same}, **judged}
-            shared = {"data": settings["data"], "model": model, "trainer": trainer}
             common.write_text(yaml.safe_dump(shared), encoding="utf-8")
             place = ["--name", name, "--runs", str(root), "--seed_everything", str(config.seed_everything)]
             environment = {key: value for key, value in os.environ.items() if key != "RECSYS_RUN_DIR"}
@@ -216,6 +208,21 @@ class RecsysCLI(LightningCLI):
         checkpoints.verify(self.weights)
         own = self.weights.name == CHECKPOINT and self.weights.parent.parent == root / config.name
         return self.weights.parent if own else new_run(root, config.name)
+
+
+def backbone_settings(settings: dict[str, Any], file: str) -> dict[str, Any]:
+    """What the model of the config `file` shares with one that grows from it: data, shape, judgement and trainer.
+
+    `settings` are the resolved ones of what grows.
+    """
+    wanted = yaml.safe_load(Path(file).read_text("utf-8"))["model"]["network"]["class_path"].rpartition(".")[2]
+    shape = settings["model"]["network"]["init_args"]
+    known = set(inspect.signature(_classes()[wanted]).parameters) - {"dropout"}  # which is no matter of shape
+    same = {key: value for key, value in shape.items() if key in known}
+    judged = {key: settings["model"][key] for key in ("exclude_seen", "cutoffs", "average")}
+    trainer = {key: value for key, value in settings["trainer"].items() if key != "num_sanity_val_steps"}
+    model = {"network": {"init_args": same}, **judged}
+    return {"data": settings["data"], "model": model, "trainer": trainer}
 
 
 def _classes() -> dict[str, type]:
