@@ -21,7 +21,7 @@ def serve(
     """Answer over HTTP from a checkpoint: /recommend, /items, /health, /metrics, and at / a page to try it on.
 
     Args:
-        checkpoint: Checkpoint folder.
+        checkpoint: Folder, name in `recsys models`, or address (hf://, wandb://, https://).
         items: Atomic file of items (.item) to show titles from.
         host: Address to listen at; 0.0.0.0 is reachable from other machines, and there is no password.
         port: Port to listen at; 0 takes a free one, and says which.
