@@ -228,6 +228,13 @@ def show(rows: list[dict]) -> None:
             gain, low, high, share = (row[f"{part}_{name}"] for name in ("gain", "low", "high", "share"))
             cells += [f"{gain:+.4f} [{low:+.4f}, {high:+.4f}]", "–" if np.isnan(share) else f"{share:.0%}"]
         table.add_row(str(row["influence"]), str(row["seed"]), row["model"], *cells, f"{row['seconds']:.0f}")
+    for influence, model in dict.fromkeys((row["influence"], row["model"]) for row in rows):
+        seeds = [row for row in rows if (row["influence"], row["model"]) == (influence, model)]
+        cells = []
+        for part in ("all", "after_search"):
+            gain, wanted = (np.mean([row[f"{part}_{name}"] for row in seeds]) for name in ("gain", "oracle_gain"))
+            cells += [f"{gain:+.4f}", "–" if not wanted else f"{gain / wanted:.0%}"]
+        table.add_row(str(influence), f"mean of {len(seeds)}", model, *cells, "")
     Console(width=160).print(table)
 
 

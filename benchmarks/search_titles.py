@@ -9,7 +9,6 @@ at the top of tens of thousands. Differences are paired request by request; inte
 """
 
 import argparse
-import csv
 import json
 import os
 import tempfile
@@ -21,9 +20,9 @@ os.environ.setdefault("WANDB_SILENT", "true")
 import polars as pl
 from rich.console import Console
 from rich.table import Table
+from search import save
 
 from recsys.experiments import find_runs
-from recsys.files import atomic_file
 from recsys.metrics.intervals import mean_interval, paired_interval
 from recsys.qilin import convert, synthesize
 from recsys.training.cli import run
@@ -85,13 +84,6 @@ def show(rows: list[dict]) -> None:
             str(row["seed"]), row["model"], f"{row['ndcg']:.4f}", row["to"], gain, f"{row['oracle_gain']:+.4f}"
         )
     Console(width=120).print(table)
-
-
-def save(rows: list[dict], path: Path) -> None:
-    with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({key: round(v, 4) if isinstance(v, float) else v for key, v in row.items()} for row in rows)
 
 
 if __name__ == "__main__":
