@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import sysconfig
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from torch import nn
 
 from recsys.errors import InputError
 from recsys.models import Model
+
+NO_PATTERNS: dict[str, str | int | bool | Callable[..., object]] = {"pattern_matcher": False}
+"""torch 2.13 takes any softmax between two products for that of attention (pytorch/pytorch#196468, #195320)."""
 
 
 def compile_layers(network: Model, device: str) -> int:
@@ -30,7 +34,7 @@ def compile_layers(network: Model, device: str) -> int:
     if device == "cpu":
         _check_compiler()
     for layer in layers:
-        layer.compile(dynamic=True)
+        layer.compile(dynamic=True, options=NO_PATTERNS)
     return len(layers)
 
 
