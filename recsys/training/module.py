@@ -24,6 +24,7 @@ from recsys.models import Batch, Model, RecBole
 from recsys.models.searches import SearchBranch
 from recsys.ranking import top_k
 from recsys.training.baselines import Chance, Ranker, Scored, baselines
+from recsys.training.compilation import compile_layers, uncompiled
 from recsys.training.evaluation import Evaluation, frame
 from recsys.training.protocols import Questions, read_candidates
 from recsys.training.rowwise import RowwiseAdagrad, make_sparse
@@ -57,6 +58,7 @@ class SequentialRecommender(pl.LightningModule):
             for SearchSASRec), or the name of a run. Where there is a config of that name but no run, `recsys fit`
             trains it first, on the same data.
         freeze_backbone: With `warm_start`: train the search branch alone.
+        compile_layers: Train with the repeated layers of the network compiled by `torch.compile`.
         k: Items per user that `recsys predict` writes.
     """
 
@@ -78,6 +80,7 @@ class SequentialRecommender(pl.LightningModule):
         slices: dict[str, Slice] | None = None,
         warm_start: str | None = None,
         freeze_backbone: bool = True,
+        compile_layers: bool = False,
         k: int = 10,
     ) -> None:
         super().__init__()
@@ -98,6 +101,7 @@ class SequentialRecommender(pl.LightningModule):
         self.warm_start, self.freeze_backbone = warm_start, freeze_backbone
         if isinstance(network, SearchBranch) and warm_start is not None and freeze_backbone:
             network.part_text()  # what is frozen cannot learn to read queries
+        self.compile_layers = compile_layers
         self.scores: dict[str, float] = {}
         """Means of the last validation or test, by metric."""
         self.catalogue: dict[str, float] = {}
@@ -135,6 +139,10 @@ class SequentialRecommender(pl.LightningModule):
         for callback in self.trainer.callbacks if stage == "fit" else ():  # type: ignore[attr-defined]
             if isinstance(callback, WeightAveraging):  # whose copy was made before the network knew and grew
                 callback.setup(self.trainer, self, stage)
+        if stage == "fit" and self.compile_layers:
+            layers = compile_layers(self.network, self.trainer.strategy.root_device.type)
+            if self.trainer.is_global_zero:
+                print(f"Compiling {layers} layers in the first step, which may take a minute.", file=sys.stderr)
         if stage == "fit" and not isinstance(self.network, RecBole):
             self.loss.prepare(torch.from_numpy(self.data.popularity()))
             described = self.loss.describe(self.data.n_items, self.trainer.strategy.root_device.type)
@@ -178,7 +186,8 @@ class SequentialRecommender(pl.LightningModule):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Rank the requests of the batch."""
-        self._evaluation.add(batch.request.cpu().numpy(), Scored(self.network.encode(batch), self._table))
+        with uncompiled(self.compile_layers):
+            self._evaluation.add(batch.request.cpu().numpy(), Scored(self.network.encode(batch), self._table))
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over all requests of all processes."""
