@@ -112,7 +112,7 @@ def _value(arguments: list[str], flag: str) -> str:
 def _results(folder: Path, plan: Plan) -> dict[str, Any]:
     from recsys import checkpoints
 
-    tests = list(folder.rglob("test.json"))
+    tests = [file for file in folder.rglob("test.json") if (file.parent / "run.json").is_file()]  # not wandb's copy
     if len(tests) != 1:
         raise InputError(f"{plan.row}: left {len(tests)} tests below {folder}, not 1.")
     found = json.loads(tests[0].read_text("utf-8"))

@@ -1,7 +1,6 @@
 """What is published arrives as it was, and what does not verify stays at home."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -88,8 +87,8 @@ def test_what_is_published_on_the_hub_comes_back_by_the_printed_entry(hub, publi
         ("wandb://a/b/c", "WANDB_MODE is offline, in which wandb publishes nothing"),
     ],
 )
-def test_no_place_to_publish_to(made, capsys, target, sentence):
-    assert os.environ["WANDB_MODE"] == "offline"
+def test_no_place_to_publish_to(made, capsys, monkeypatch, target, sentence):
+    monkeypatch.setenv("WANDB_MODE", "offline")
     assert main(["publish", str(made), target]) == 2
     assert sentence in capsys.readouterr().err
 

@@ -115,7 +115,7 @@ def test_two_processes_of_torchrun_train_every_model_and_measure_what_one_does(
         (trained,) = zoo.folders(f"{stem}_two")
         weights = ["--ckpt_path", str(trained / "checkpoint")]
         alone = [run(command(verb, config, f"one_{verb}", *weights)).model.scores for verb in VERBS]
-        assert [len(scores) for scores in alone] == [18, 375, 0]  # other protocols and the baselines in tests alone
+        assert [len(scores) for scores in alone] == [18, 405, 0]  # other protocols and the baselines in tests alone
         for scores in alone:
             assert next(evaluations)["scores"] == pytest.approx(scores, abs=1e-12)
         assert fit["scores"] == pytest.approx(alone[0], abs=1e-12)
