@@ -218,6 +218,16 @@ def save(rows: list[dict], path: Path) -> None:
         writer.writerows({key: round(v, 4) if isinstance(v, float) else v for key, v in row.items()} for row in rows)
 
 
+def others(rows: list[dict], path: Path) -> list[dict]:
+    """What an earlier run left at `path` that none of the rows replaces."""
+    if not path.is_file():
+        return []
+    fresh = {tuple(str(row[name]) for name in ("influence", "seed", "users", "model")) for row in rows}
+    with path.open(newline="", encoding="utf-8") as file:
+        earlier = list(csv.DictReader(file))
+    return [row for row in earlier if (row["influence"], row["seed"], row["users"], row["model"]) not in fresh]
+
+
 def show(rows: list[dict]) -> None:
     table = Table(title="NDCG@10, full ranking, synthetic data: gain over SASRec", box=None)
     for name in ("influence", "seed", "model", "all", "share", "after a search", "share", "seconds"):
@@ -264,4 +274,4 @@ if __name__ == "__main__":
                 rows += measure(Path(folder), args.users, seed, influence, args.models, args.quick)
             show(rows)
             if not args.quick:
-                save(rows, args.results)
+                save([*others(rows, args.results), *rows], args.results)
