@@ -42,6 +42,11 @@ class Entry:
 _TYPES = dict(zip(Entry.__dataclass_fields__, (str, str, int, str, str, int, str, dict, dict), strict=True))
 
 
+def headline(metrics: dict[str, float]) -> dict[str, float]:
+    """Those of a checkpoint's metrics that are shown; all of them where it has none of the usual."""
+    return {name: metrics[name] for name in HEADLINE if name in metrics} or metrics
+
+
 def describe(folder: Path, source: str) -> dict[str, Any]:
     """The entry of the checkpoint in `folder`, as the list has it.
 

@@ -48,15 +48,14 @@ def _table(first: str, *last: str) -> Table:
 def _row(folder: Path) -> tuple[str, ...]:
     """What a checkpoint folder says of itself; nothing is verified before it is used."""
     from recsys.checkpoints.manifest import brief, read, read_json
-    from recsys.checkpoints.registry import HEADLINE
+    from recsys.checkpoints.registry import headline
 
     try:
         size = sum(entry.size for entry in read(folder).values())
         config, measured = read_json(folder / "config.json"), read_json(folder / "metrics.json")
         hyperparameters = config["hyperparameters"]
         name, items = hyperparameters.get("model", config["model"]), hyperparameters["n_items"] - 1
-        metrics = measured["metrics"]
-        shown = {name: metrics[name] for name in HEADLINE if name in metrics} or metrics
+        shown = headline(measured["metrics"])
         facts = (name, config["data"].get("name", "unknown"), f"{items:,}", f"{size / 1e6:,.1f} MB")
         return (
             str(folder),

@@ -91,7 +91,7 @@ class Health(BaseModel):
     items: int
     titles: bool = Field(description="Whether the server knows the titles of items.")
     reads_queries: bool
-    metrics: dict[str, float] = Field(description="What was measured when the model was tested.")
+    metrics: dict[str, float] = Field(description="NDCG and recall of the model, as far as they were measured.")
 
 
 class Problem(BaseModel):

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from recsys import atomic
+from recsys.checkpoints.registry import headline
 from recsys.errors import InputError
 from recsys.recommender import Explanation, Recommendations, Recommender
 from recsys.serving.catalogue import Catalogue
@@ -45,7 +46,7 @@ class Service:
             items=len(self._recommender.items) - 1,
             titles=self.catalogue.titled,
             reads_queries=self._recommender.network.uses_searches,
-            metrics=self._recommender.metrics,
+            metrics=headline(self._recommender.metrics),
         )
 
     def answer(self, questions: list[Question]) -> list[Answer | Exception]:
