@@ -39,7 +39,11 @@ COMMON = {
     "early_stopping.patience": "4",
 }
 SASREC = {"model.network.init_args.dropout": "0.3"}
-SEARCH = {"model.network.init_args.dropout": "0.5", "model.learning_rate": "0.005"}
+SEARCH = {
+    "model.network.init_args.dropout": "0.5",
+    "model.learning_rate": "0.005",
+    "trainer.num_sanity_val_steps": "0",  # validation is by full ranking, where no branch shows what it has learnt
+}
 TITLES = {"data.vocabulary": "catalogue", "model.network.init_args.content": "true"}
 BUCKETS = {"model.network.init_args.buckets": "8192"}
 MODELS = {
