@@ -42,7 +42,9 @@ SASREC = {"model.network.init_args.dropout": "0.3"}
 SEARCH = {
     "model.network.init_args.dropout": "0.5",
     "model.learning_rate": "0.005",
-    "trainer.num_sanity_val_steps": "0",  # validation is by full ranking, where no branch shows what it has learnt
+    # validation is by full ranking, where a branch hardly shows what it has learnt: all epochs, and the last weights
+    "trainer.num_sanity_val_steps": "0",
+    "trainer.limit_val_batches": "0",
 }
 TITLES = {"data.vocabulary": "catalogue", "model.network.init_args.content": "true"}
 BUCKETS = {"model.network.init_args.buckets": "8192"}
