@@ -1,7 +1,7 @@
 """What the `.item` file of a data set says of its items: titles and categories as hashes, vectors as they are."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +42,10 @@ def read_content(
     file = item_file(path)
     header = atomic.read_header(file)
     titles = [name for name in header if name.endswith("title")][:1]
-    named = [name for name in TAXONOMIES if name in header] if categories is None else list(categories)
+    named = _named(header, categories)
     if not titles and not named and vectors is None:
         raise InputError(f"{file}: no field whose name ends in 'title', and no --data.categories: nothing known.")
-    frame = atomic.read(file, ["item_id", *titles, *named, *([vectors] if vectors else [])])
-    number = items.encode(frame["item_id"])
-    frame, number = frame.filter(number > 0), number[number > 0]
+    frame, number = _known(file, items, [*titles, *named, *([vectors] if vectors else [])])
     if len(np.unique(number)) < len(number):
         raise InputError(f"{file}: item {frame.filter(frame['item_id'].is_duplicated())['item_id'][0]!r} occurs twice.")
     return Content(
@@ -71,14 +69,24 @@ def read_kinds(
     if not file.is_file():
         return None
     header = atomic.read_header(file)
-    named = [name for name in TAXONOMIES if name in header] if categories is None else list(categories)
+    named = _named(header, categories)
     if not named:
         return None
-    frame = atomic.read(file, ["item_id", *named])
-    number = items.encode(frame["item_id"])
-    frame, number = frame.filter(number > 0), number[number > 0]
+    frame, number = _known(file, items, named)
     tables = [_arranged(_categories(file, frame, fields), number, len(items)) for fields in (named, named[:1])]
     return _numbered(tables[0]), _numbered(tables[1])
+
+
+def _named(header: Mapping[str, str], categories: Sequence[str] | None) -> list[str]:
+    """The fields that tell items apart: those named, else the taxonomies that the file has."""
+    return [name for name in TAXONOMIES if name in header] if categories is None else list(categories)
+
+
+def _known(file: Path, items: atomic.Vocabulary, fields: Sequence[str]) -> tuple[pl.DataFrame, np.ndarray]:
+    """The rows of the vocabulary's items, and the number of each."""
+    frame = atomic.read(file, ["item_id", *fields])
+    number = items.encode(frame["item_id"])
+    return frame.filter(number > 0), number[number > 0]
 
 
 def _numbered(hashes: np.ndarray) -> np.ndarray:

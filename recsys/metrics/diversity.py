@@ -32,29 +32,24 @@ def intra_list_distance(
     """
     ranked, cutoffs, table = integers("ranked", ranked, ndim=2), whole_cutoffs(cutoffs), np.asarray(vectors)
     if table.dtype.kind in "iu":
-        return _kind_distance(ranked, _kinds(table), cutoffs, threads)
-    if table.ndim != 2 or table.dtype.kind != "f":
+        table = _kinds(table)
+    elif table.ndim != 2 or table.dtype.kind != "f":
         raise InputError(f"vectors must be [items + 1, dim] of floats, not {list(table.shape)} of {table.dtype}.")
-    table = np.require(table, np.float64 if table.dtype.itemsize > 4 else np.float32, ["C", "A", "W"])
+    else:
+        table = np.require(table, np.float64 if table.dtype.itemsize > 4 else np.float32, ["C", "A", "W"])
     check_ids("ranked", ranked, len(table) - 1)
-    ascending = np.unique(np.array(cutoffs, dtype=np.int64))
-    values = np.empty((len(ascending), len(ranked)))
-    in_blocks(lambda start, stop: _distances(start, stop, ranked, table, ascending, values), len(ranked), threads)
-    if np.isinf(values).any():
-        raise InputError("Some listed item has a vector that is not finite.")
-    row = {k: i for i, k in enumerate(ascending.tolist())}
-    return {f"distance@{k}": values[row[k]] for k in cutoffs}
-
-
-def _kind_distance(ranked: np.ndarray, kinds: np.ndarray, cutoffs: list[int], threads: int) -> dict[str, np.ndarray]:
-    check_ids("ranked", ranked, len(kinds) - 1)
     ascending = np.unique(np.array(cutoffs, dtype=np.int64))
     values = np.empty((len(ascending), len(ranked)))
 
     def fill(start: int, stop: int) -> None:
-        _kind_distances(start, stop, ranked, kinds, ascending, np.zeros(int(kinds.max(initial=0)) + 1), values)
+        if table.dtype.kind == "f":
+            _distances(start, stop, ranked, table, ascending, values)
+        else:
+            _kind_distances(start, stop, ranked, table, ascending, np.zeros(int(table.max(initial=0)) + 1), values)
 
     in_blocks(fill, len(ranked), threads)
+    if np.isinf(values).any():
+        raise InputError("Some listed item has a vector that is not finite.")
     row = {k: i for i, k in enumerate(ascending.tolist())}
     return {f"distance@{k}": values[row[k]] for k in cutoffs}
 
