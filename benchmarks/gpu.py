@@ -6,8 +6,8 @@ Every step predicts the same targets: ours reads windows of 50 items once and pr
 a row of up to 50 items for every target, computes the full matrix of logits and takes Adam as it comes. What a step
 does is counted as it runs: FLOP of matrix products, and bytes that its operations read and write, those that a cache
 holds among them. The card's ceilings, copying and multiplying, are measured first, and at the end exact full ranking.
-On a GPU "compiled" is the same step with `--model.compile_layers true`, whose traffic is not counted: what is fused does
-not pass through the counter.
+On a GPU "compiled" is the same step with `--model.compile_layers true`; nothing of it is counted, since what is fused
+does not pass through the counter.
 """
 
 import argparse
