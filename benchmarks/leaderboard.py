@@ -36,6 +36,7 @@ PREPARE = {
 }
 SEARCH = FITS["searchsasrec"]
 INTERLEAVED = {"model.network.init_args.buckets": SEARCH["model.network.init_args.buckets"]}  # it grows from nothing
+END_TO_END = {**INTERLEAVED, "trainer.max_epochs": "30"}  # as do these, and more slowly
 LAYERS = "model.network.init_args.layers"
 GROWN = {**SEARCH, LAYERS: FITS["bert4rec"][LAYERS]}  # shaped as the BERT4Rec that it grows from
 # These leave popularity behind as late as BERT4Rec does: its steps, not its network
@@ -50,6 +51,8 @@ OWN = {
     "hstu_qilin": LATE,
     "bert4rec_qilin": FITS["bert4rec"],
     "searchbert4rec_qilin": GROWN,
+    "sesrec_qilin": END_TO_END,
+    "unisar_qilin": END_TO_END,
 }
 ON_ML_100K = ("sasrec_ml-100k", "esasrec_ml-100k", "bert4rec_ml-100k", "hstu_ml-100k")
 RECBOLE = (
