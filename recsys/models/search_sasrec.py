@@ -8,8 +8,11 @@ from typing import Literal
 
 from torch import Tensor
 
+from recsys.errors import InputError
+from recsys.models.base import Loss
 from recsys.models.batch import Batch
 from recsys.models.sasrec import SASRec
+from recsys.models.search_agreement import Direct, query_agreement
 from recsys.models.search_fusions import Cross, Interleave, Pending
 from recsys.models.searches import SearchBranch
 
@@ -35,6 +38,8 @@ class SearchSASRec(SearchBranch, SASRec):
         fusion: How searches come in: "pending" (added to the item behind which they stand), "interleave" (tokens
             between the items; not neutral at the start, so trained end to end), "cross" (late attention).
         gram_dropout: Share of a query's n-grams that is left out at random in training.
+        agreement: Weight of a loss that queries agree with the items clicked among their results; above 0 what they say
+            is also added to the scores beside the backbone (`recsys.models.search_agreement`).
     """
 
     def __init__(
@@ -52,7 +57,10 @@ class SearchSASRec(SearchBranch, SASRec):
         share_text: bool = True,
         fusion: Fusion = "pending",
         gram_dropout: float = 0.5,
+        agreement: float = 0.0,
     ) -> None:
+        if agreement < 0:
+            raise InputError(f"--model.network.init_args.agreement {agreement}: must be at least 0.")
         super().__init__(n_items, max_len, dim, layers, heads, inner_dim, dropout, content, buckets, vector_width)
         self.hyperparameters["fusion"] = fusion
         self.grow_reader(dim, buckets, gram_dropout, content, share_text)
@@ -63,6 +71,9 @@ class SearchSASRec(SearchBranch, SASRec):
             if fusion == "interleave"
             else Pending(dim)
         )
+        self.agreement, self.query_direct = agreement, Direct() if agreement else None
+        if agreement:
+            self.hyperparameters["agreement"] = agreement
 
     @property
     def neutral(self) -> bool:
@@ -72,5 +83,15 @@ class SearchSASRec(SearchBranch, SASRec):
     def states(self, x: Tensor, batch: Batch) -> Tensor:
         """Hidden state at each point's position, `[points, dim]`, with the searches that the point may see."""
         places = self.position_embedding.weight[: x.shape[1]]
-        hidden: Tensor = self.query_fusion(x, places, self.searches(batch), self.attend)
+        searches = self.searches(batch)
+        hidden: Tensor = self.query_fusion(x, places, searches, self.attend)
+        if self.query_direct is not None:
+            hidden = hidden + self.query_direct(searches)
         return hidden[batch.point_row, batch.point_position]
+
+    def training_loss(self, batch: Batch, loss: Loss) -> Tensor:
+        """As every model; and the agreement of queries with what was clicked among their results."""
+        total = super().training_loss(batch, loss)
+        if not self.agreement:
+            return total
+        return total + self.agreement * query_agreement(self.tokens(batch), batch, self.item_embedding, self.n_items)

@@ -179,7 +179,8 @@ class SearchBranch(SearchReader):
         missing, unexpected = self.load_state_dict(state, strict=False)
         if unexpected or any(not name.startswith("query_") for name in missing):
             raise ValueError(f"not the weights of this backbone: missing {missing}, unexpected {unexpected}")
-        if missing and self.described is not None and self.query_text is not None:
+        without_text = any(name.startswith("query_text.") for name in missing)
+        if without_text and self.described is not None and self.query_text is not None:
             self.query_text.load_state_dict(self.described.text.state_dict())  # begin in the language of titles
 
     def part_text(self) -> None:
