@@ -22,6 +22,7 @@ NETWORKS = {
     "SASRec": lambda: SASRec(**SHAPE),
     "BERT4Rec": lambda: BERT4Rec(**SHAPE, mask_ratio=0.3),
     "SearchSASRec": lambda: SearchSASRec(**SHAPE, buckets=31),
+    "SearchSASRec, agreement": lambda: SearchSASRec(**SHAPE, buckets=31, agreement=1.0),
     "half precision": lambda: SASRec(**SHAPE).to(torch.bfloat16),
     "GRU4Rec": lambda: RecBole("GRU4Rec", len(ITEMS), 5, settings={"hidden_size": 8}),
 }

@@ -35,6 +35,7 @@ NETWORKS = {
     "BERT4Rec": lambda: BERT4Rec(**SHAPE, mask_ratio=0.3),
     "SearchSASRec": lambda: SearchSASRec(**SHAPE, buckets=31),
     "SearchSASRec, cross": lambda: SearchSASRec(**SHAPE, buckets=31, fusion="cross", gram_dropout=0.1),
+    "SearchSASRec, agreement": lambda: SearchSASRec(**SHAPE, buckets=31, agreement=0.5),
     "SearchBERT4Rec": lambda: SearchBERT4Rec(**SHAPE, buckets=31),
     "SESRec": lambda: SESRec(**SHAPE, buckets=31, split="soft", contrast=0.01, agreement=0.2, temperature=0.3),
     "UniSAR": lambda: UniSAR(**SHAPE, buckets=31, max_searches=3, negatives=2, alignment=0.2),
