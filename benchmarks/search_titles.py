@@ -8,9 +8,9 @@ notes on one topic are alike to a ranker that has seen neither, so what there is
 a request exposed (exposed/ndcg@10), not at the top of tens of thousands. Differences are paired request by request;
 intervals are bootstraps over users.
 
-All that twice: with histories of the clicks on recommendations alone, and with the clicks on search results among
-them, as `recsys convert` writes them. The titles of those say what their query said. "After a search" are the requests
-at most 35 minutes after one: those that a search steers.
+All that with histories of the clicks on recommendations alone. The models with titles then once more with the clicks on
+search results among them, as `recsys convert` writes them: their titles say what the query said. "After a search" are
+the requests at most 35 minutes after one: those that a search steers.
 """
 
 import argparse
@@ -85,11 +85,12 @@ def measure(folder: Path, users: int, clicks_per_note: float, seed: int) -> Iter
     told = json.loads((folder / "raw" / "oracle.json").read_text("utf-8"))[METRIC]["all"]
     histories = {"recommendations": transformed(data, folder / "feed", feed_only, seed), "all clicks": data}
     for name, path in histories.items():
-        requests = results(path, folder / "runs" / name, seed)
-        one = requests["ids"]
+        compared = [pair for pair in COMPARED if name == "recommendations" or not {"ids", "queries"} & {*pair}]
+        requests = results(path, folder / "runs" / name, seed, {model for pair in compared for model in pair})
+        one = requests["titles"]
         user = one["user_id"].rank("dense").cast(pl.Int64).to_numpy()
         near = (one["after_search"] <= MEMORY).fill_null(False).to_numpy()
-        for model, other in COMPARED:
+        for model, other in compared:
             ours, theirs = (requests[each][METRIC].to_numpy() for each in (model, other))
             row = {"seed": seed, "users": users, "clicks_per_note": clicks_per_note, "histories": name}
             row |= {"requests": len(ours), "model": model, "ndcg": mean_interval(ours, user).mean, "to": other}
@@ -99,9 +100,11 @@ def measure(folder: Path, users: int, clicks_per_note: float, seed: int) -> Iter
             yield row | {"oracle_gain": told["with"] - told["without"]}
 
 
-def results(data: Path, runs: Path, seed: int) -> dict[str, pl.DataFrame]:
-    """The requests of each model, fitted and tested."""
+def results(data: Path, runs: Path, seed: int, models: set[str]) -> dict[str, pl.DataFrame]:
+    """The requests of each of these models, fitted and tested."""
     for name, (config, own) in MODELS.items():
+        if name not in models:
+            continue
         flags = [part for key, value in {**COMMON, **own}.items() for part in (f"--{key}", value)]
         where = ["--data.path", str(data), "--runs", str(runs), "--seed_everything", str(seed), "--name", name]
         for verb in ("fit", "test"):

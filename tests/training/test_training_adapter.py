@@ -45,6 +45,13 @@ def test_the_frozen_backbone_stays_bit_equal_while_the_branch_learns(sasrec: Pat
     assert state(run, "last.ckpt")[SCALE].abs().sum() > 0
 
 
+def test_queries_agree_with_the_items_of_a_frozen_backbone(sasrec: Path, grown) -> None:
+    run = grown("agreeing", "--model.learning_rate", "0.05", "--model.network.init_args.agreement", "1")
+    backbone, last = load_file(sasrec / "checkpoint" / "model.safetensors"), state(run, "last.ckpt")
+    assert changed(backbone, last) == set()
+    assert last["query_direct.scale"].abs().sum() > 0
+
+
 def test_an_unfrozen_backbone_learns_too(sasrec: Path, grown) -> None:
     run = grown("unfrozen", "--model.freeze_backbone", "false")
     backbone = load_file(sasrec / "checkpoint" / "model.safetensors")
