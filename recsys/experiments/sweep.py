@@ -139,6 +139,8 @@ class _Loop:
                         del running[slot]
                 time.sleep(PAUSE)
         finally:
+            for _, trial in running.values():  # all at once, as each may take its time
+                trial.stop()
             for _, trial in running.values():
                 trial.end()
 
@@ -185,7 +187,7 @@ class _Loop:
         value, log = trial.value(), trial.folder / LOG
         if value is None and trial.code == 0:
             raise InputError(f"{log}: the fit has ended without {self.asked.monitor}.")
-        if value is None and not any(each.value is not None for each in outcomes(self.study)):
+        if value is None and number == 0 and not any(each.value is not None for each in outcomes(self.study)):
             raise InputError(f"{log}: the fit failed ({trial.complaint()}).")
         self._tell(number, trial, value, "FAIL" if value is None else "COMPLETE")
         return True
