@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys import experiments
+from recsys.commands.output import step
 from recsys.commands.parsing import call
 from recsys.errors import InputError
 from recsys.experiments import Comparison, Group, Row, formats
@@ -44,7 +45,7 @@ def compare(
     chosen = format or (Path(output).suffix.removeprefix(".") if output else "terminal")
     if chosen not in ("terminal", *formats.FORMATS):
         raise InputError(f"--output {output}: must end in one of .{', .'.join(formats.FORMATS)}, or give --format.")
-    found = experiments.comparison(experiments.read_runs(runs), metric, baseline, slice)
+    found = experiments.comparison(experiments.read_runs(runs), metric, baseline, slice, step)
     for warning in found.warnings:
         print(f"recsys: warning: {warning}", file=sys.stderr)
     if output is None and chosen == "terminal":

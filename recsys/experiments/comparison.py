@@ -1,11 +1,12 @@
 """The whole answer of a comparison: groups that may be ranked, why others may not, and what is left out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from recsys.errors import InputError, did_you_mean
 from recsys.experiments.compare import Row, comparable, compare
+from recsys.experiments.fetching import fetched
 from recsys.experiments.runs import Run
 from recsys.experiments.settings import differing
 
@@ -72,20 +73,26 @@ class Comparison:
 
 
 def comparison(
-    runs: Sequence[Run], metrics: Sequence[str] | None = None, baseline: str | None = None, inside: str | None = None
+    runs: Sequence[Run],
+    metrics: Sequence[str] | None = None,
+    baseline: str | None = None,
+    inside: str | None = None,
+    progress: Callable[[str], None] = lambda message: None,
 ) -> Comparison:
-    """Compare the runs that have the metrics.
+    """Compare the runs that have the metrics; of runs on a server, what their tests uploaded is fetched.
 
     Args:
         runs: as `find_runs` or `read_runs` finds them.
         metrics: the first sorts; by default what `recsys test` measures.
         baseline: folder, name or model of the run to compare with; by default the first of each group.
         inside: name of a slice.
+        progress: told in a sentence what takes time.
 
     Raises:
         InputError: no run has the metrics, or is called like the baseline, or the slice is unknown.
     """
     chosen = _chosen(runs, metrics)
+    runs, notes = fetched(runs, [name.removeprefix("test/") for name in chosen], progress)
     having = [run for run in runs if all(run.metric(name) is not None or run.has_column(name) for name in chosen)]
     left = [(run, _why_left(run, chosen)) for run in runs if not any(run is other for other in having)]
     base = None if baseline is None else _called(having, baseline)
@@ -96,7 +103,7 @@ def comparison(
         first = groups[0].ranked[0].run if groups else None
         why = () if first is None else tuple(reasons(ranked[0].run, first, chosen))
         groups.append(Group(rows, differing([row.runs for row in ranked]), why, inside))
-    warnings = tuple(dict.fromkeys(sentence for run in runs for sentence in run.warnings))
+    warnings = tuple(dict.fromkeys([*notes, *(sentence for run in runs for sentence in run.warnings)]))
     return Comparison(tuple(chosen), groups, left, warnings, inside)
 
 
