@@ -35,7 +35,7 @@ def compare(
     are over seeds, and those of differences Welch's.
 
     Args:
-        runs: Folders of runs, of wandb's offline runs or of exported checkpoints, and ENTITY/PROJECT on a server.
+        runs: Folders of runs, of wandb's offline ones or of checkpoints; ENTITY/PROJECT[/RUN_ID] on a server.
         metric: Metrics to show; the table is sorted by the first.
         baseline: Folder, name or model of the run to compare with (default: the first).
         slice: Name of a slice of the test requests, as `recsys test` was told them: of these alone.
@@ -113,7 +113,7 @@ def main(args: list[str]) -> None:
         args,
         positional=True,
         lists={
-            "runs": "Folders of runs, wandb's offline ones too, or of checkpoints, and ENTITY/PROJECT on a server.",
+            "runs": "Folders of runs, of wandb's offline ones or of checkpoints; ENTITY/PROJECT[/RUN_ID] on a server.",
             "--metric": METRICS,
         },
     )

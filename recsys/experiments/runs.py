@@ -1,6 +1,6 @@
 """A run, wherever it was read from: what it was to do, how it ended and what it measured."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -86,10 +86,12 @@ class Run:
             return {**(self.protocols.get("full") or self.protocol), "split": "valid"}
         return self.protocols.get(ranker_and_protocol[-1] or "full") or self.protocols.get("full") or self.protocol
 
-    def requests(self, inside: str | None = None) -> pl.DataFrame:
-        """One row per test request, of the slice `inside` alone where one is named, sorted by user and request.
+    def requests(self, inside: str | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """One row per test request, sorted by user and request; of a run on a server they are fetched.
 
-        Those of a run on a server are fetched.
+        Args:
+            inside: of the slice of that name alone.
+            columns: beside user and request; all where none are named, of which there may be hundreds.
 
         Raises:
             InputError: the rows, or the slice, are not there.
@@ -98,14 +100,17 @@ class Run:
         parts = sorted(place.glob("test_requests*.parquet"))
         if not parts:
             raise InputError(f"{self.folder}: no test_requests.parquet; run `recsys test` again.")
-        rows = pl.concat([pl.read_parquet(part) for part in parts]).sort(KEYS)
+        read = None if columns is None else [*KEYS, *["request"] * (inside is not None), *columns]
+        rows = pl.concat([pl.read_parquet(part, columns=read) for part in parts]).sort(KEYS)
         if inside is None:
             return rows
         if not (place / SLICES).is_file():
             raise InputError(f"{self.folder}: no {SLICES}; run `recsys test` again.")
         members = pl.read_parquet(place / SLICES)
         if inside not in members.columns[1:]:
-            raise InputError(f"--slice {inside}: {self.folder} has none.{did_you_mean(inside, members.columns[1:])}")
+            raise InputError(
+                f"--slice {inside}: no such slice in {self.folder}.{did_you_mean(inside, members.columns[1:])}"
+            )
         return rows.join(members.filter(pl.col(inside)), on="request", how="semi").sort(KEYS)
 
     @property
@@ -115,8 +120,21 @@ class Run:
 
     def has_column(self, metric: str) -> bool:
         """Whether a value per request of a metric is on this machine."""
+        return metric.removeprefix("test/") in self._columns
+
+    def has_slice(self, name: str | None) -> bool:
+        """Whether it is known which requests are in a slice; in that of all, None, where there are rows at all."""
+        return self.has_requests if name is None else name in self._slices
+
+    @cached_property
+    def _slices(self) -> frozenset[str]:
+        file = (self.files or self.folder) / SLICES
+        return frozenset([*pl.read_parquet_schema(file)][1:] if self.has_requests and file.is_file() else ())
+
+    @cached_property
+    def _columns(self) -> frozenset[str]:
         part = next(iter(sorted((self.files or self.folder).glob("test_requests*.parquet"))), None)
-        return part is not None and metric.removeprefix("test/") in pl.read_parquet_schema(part)
+        return frozenset(() if part is None else pl.read_parquet_schema(part))
 
     def _fetched(self) -> Path:
         if self.upload is None:

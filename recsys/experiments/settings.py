@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import PurePath
 from statistics import fmean, stdev
@@ -37,6 +38,7 @@ ELSEWHERE = (
     *("model_checkpoint", "weights_save_path", "_wandb"),
 )
 """Where things lie and what is shown: no part of a setting. Data is told apart by its fingerprint."""
+_ELSEWHERE = re.compile(rf"(?:{'|'.join(map(re.escape, ELSEWHERE))})(?:\.|$)")
 
 
 def settings(runs: Sequence[Run]) -> list[list[Run]]:
@@ -59,7 +61,7 @@ def settings(runs: Sequence[Run]) -> list[list[Run]]:
 
 def configured(run: Run) -> dict[str, Any]:
     """What a run was to do, without where its files lie; a trained model that it grew from is called by its name."""
-    found = {key: value for key, value in run.config.items() if not _is_below(key, ELSEWHERE)}
+    found = {key: value for key, value in run.config.items() if not _ELSEWHERE.match(key)}
     source = found.get("model.warm_start")
     if isinstance(source, str) and PurePath(source).name == "checkpoint" and len(PurePath(source).parts) > 2:
         found["model.warm_start"] = PurePath(source).parts[-3]
@@ -113,10 +115,6 @@ def flags(runs: Sequence[Run]) -> tuple[str, ...]:
     if any(run.warnings for run in runs):
         found.append("damaged log")
     return tuple(dict.fromkeys(found))
-
-
-def _is_below(key: str, parents: Sequence[str]) -> bool:
-    return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
 
 
 def _short(keys: Sequence[str]) -> dict[str, str]:

@@ -66,7 +66,9 @@ class Upload:
             raise InputError(
                 f"{sum(file.size for file in files) / 1e6:,.0f} MB are more than the {MOST >> 20} MB taken"
             )
-        stated = [[file.name, file.size, getattr(file, "md5", None), getattr(file, "updated_at", None)] for file in files]
+        stated = [
+            [file.name, file.size, getattr(file, "md5", None), getattr(file, "updated_at", None)] for file in files
+        ]
         here = self.root / _version(sorted(self.sha256.items()) or sorted(stated, key=repr))
         if not here.is_dir():
             with atomic_folder(here) as temporary:

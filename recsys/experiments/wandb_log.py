@@ -152,11 +152,15 @@ class _Values:
 
     def update_items(self, items: Any) -> None:
         """What is written last is the last in order, be it a whole or a part of one."""
-        written = self.written
-        for item in items:
-            key = _key(item)
-            written.pop(key, None)
-            written[key] = item.value_json
+        latest: dict[tuple[str, ...], str] = {}
+        for item in reversed(items):  # as nearly all of many items are written over by later ones
+            path = item.nested_key
+            key = (path[0],) if len(path) == 1 else _key(item)
+            if key not in latest:
+                latest[key] = item.value_json
+        for key in reversed(latest):
+            self.written.pop(key, None)
+            self.written[key] = latest[key]
 
     def nested(self) -> dict[str, Any]:
         """As nested mappings, without what wandb keeps for itself."""
@@ -213,8 +217,7 @@ def _kind(entry: bytes) -> int:
 
 
 def _key(item: Any) -> tuple[str, ...]:
-    path = item.nested_key
-    return (path[0],) if len(path) == 1 else tuple(path) or (item.key,)
+    return tuple(item.nested_key) or (item.key,)
 
 
 def _value(text: str) -> Any:
