@@ -38,6 +38,8 @@ ELSEWHERE = (
     *("model_checkpoint", "weights_save_path", "_wandb"),
 )
 """Where things lie and what is shown: no part of a setting. Data is told apart by its fingerprint."""
+SCORES_CALLBACK = "recsys.training.scores.WriteScores"
+"""What a sweep gives each of its trials to see how it does: no part of a setting either."""
 _ELSEWHERE = re.compile(rf"(?:{'|'.join(map(re.escape, ELSEWHERE))})(?:\.|$)")
 
 
@@ -65,6 +67,9 @@ def configured(run: Run) -> dict[str, Any]:
     source = found.get("model.warm_start")
     if isinstance(source, str) and PurePath(source).name == "checkpoint" and len(PurePath(source).parts) > 2:
         found["model.warm_start"] = PurePath(source).parts[-3]
+    callbacks = found.get("trainer.callbacks")
+    if isinstance(callbacks, list):
+        found["trainer.callbacks"] = [each for each in callbacks if SCORES_CALLBACK not in str(each)] or None
     return found
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from recsys.errors import InputError
+from recsys.experiments.settings import SCORES_CALLBACK
 from recsys.experiments.space import Choices, Range, Space, Value, flat, overridden
-from recsys.experiments.trials import CONFIG, LOG, SCORES, SCORES_CALLBACK, Trial, held
+from recsys.experiments.trials import CONFIG, LOG, SCORES, Trial, held
 from recsys.files import atomic_file
 
 if TYPE_CHECKING:

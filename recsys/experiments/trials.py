@@ -14,7 +14,6 @@ from typing import IO
 from recsys.errors import InputError
 
 SCORES, LOG, CONFIG = "scores.csv", "log.txt", "config.yaml"
-SCORES_CALLBACK = "recsys.training.scores.WriteScores"
 GRACE = 20
 """Seconds that a process which is told to end may take for it."""
 
