@@ -85,12 +85,12 @@ def differing(groups: Sequence[Sequence[Run]]) -> list[dict[str, Any]]:
 
 def over_seeds(values: Sequence[float], level: float = 0.95) -> Interval:
     """Mean of one value a seed with Student's interval; without ends where there are fewer than two seeds."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     mean = fmean(values)
     if len(values) < 2:
         return Interval(mean, math.nan, math.nan)
-    half = float(t.ppf((1 + level) / 2, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, (1 + level) / 2)) * stdev(values) / math.sqrt(len(values))
     return Interval(mean, mean - half, mean + half)
 
 
@@ -99,7 +99,7 @@ def welch(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Interv
 
     Without ends where either has fewer than two seeds.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     difference = fmean(a) - fmean(b)
     if min(len(a), len(b)) < 2:
@@ -108,7 +108,7 @@ def welch(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Interv
     if not sum(parts):
         return Interval(difference, difference, difference)
     freedom = sum(parts) ** 2 / sum(part**2 / (len(values) - 1) for part, values in zip(parts, (a, b), strict=True))
-    half = float(t.ppf((1 + level) / 2, freedom)) * math.sqrt(sum(parts))
+    half = float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(sum(parts))
     return Interval(difference, difference - half, difference + half)
 
 
