@@ -94,8 +94,11 @@ def comparison(
     chosen = _chosen(runs, metrics)
     runs, notes = fetched(runs, [name.removeprefix("test/") for name in chosen], progress)
     having = [run for run in runs if all(run.metric(name) is not None or run.has_column(name) for name in chosen)]
-    if inside is not None and any(run.has_slice(inside) for run in having):  # else the first of them will say so
-        having = [run for run in having if run.has_slice(inside)]
+    if inside is not None:
+        knowing = [run for run in having if run.has_slice(inside)]
+        if notes and not knowing:
+            raise InputError(f"--slice {inside}: {notes[0]}")
+        having = knowing or having  # the first of which will say what it lacks
     left = [(run, _why_left(run, chosen, inside)) for run in runs if not any(run is other for other in having)]
     base = None if baseline is None else _called(having, baseline)
     groups: list[Group] = []

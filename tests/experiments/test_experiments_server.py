@@ -184,6 +184,10 @@ def test_runs_that_uploaded_nothing(use: Callable[[str], None], cache: Path) -> 
         use(url)
         found = comparison(read_project("e/p"))
         assert "no values per request are there" in found.warnings[0]
+        with pytest.raises(
+            InputError, match=r"--slice late: sasrec-8/0, sasrec-9/0: .*no values per request are there"
+        ):
+            comparison(read_project("e/p"), inside="late")
         asked.clear()
         assert not comparison(read_project("e/p"), ["val/ndcg@10"]).warnings
         assert "RunFiles" not in asked, "validation has none"
