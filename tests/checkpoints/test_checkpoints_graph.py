@@ -187,6 +187,13 @@ def test_what_is_no_graph(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_of_a_published_checkpoint(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", "sasrec-qilin-synthetic", "--format", "torch"]) == 0, capsys.readouterr().err
+    assert capsys.readouterr().out == "Wrote a graph of item, exclude to sasrec-qilin-synthetic-torch\n"
+    assert main(["export", "./sasrec-qilin-synthetic", "--format", "torch"]) == 2
+
+
 def test_as_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     checkpoints.save(checkpoint_of(SearchBERT4Rec), tmp_path / "mine")
     asked = ["export", str(tmp_path / "mine"), "--format", "torch", "--k", "3"]
