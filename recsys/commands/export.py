@@ -16,6 +16,7 @@ def export(
     results: str | None = None,
     licence: str | None = None,
     k: int = 10,
+    ids: Literal["item_id", "note_idx"] = "item_id",
 ) -> None:
     """Make a checkpoint of a .ckpt file, or a graph that runs without this library.
 
@@ -30,6 +31,8 @@ def export(
         results: What `recsys test` measured of these very weights (default: test.json of the run, if it is of them).
         licence: Licence of the data, for the card; `recsys publish` asks for it.
         k: Number of items that a graph answers with; 0 for the scores of all.
+        ids: What items are called in what is written: as in the data that was trained on, or by Qilin's own note_idx,
+            instead of which its conversion gives every note another number.
     """
     from recsys import checkpoints
 
@@ -48,6 +51,10 @@ def export(
     checkpoint = complete(
         checkpoints.fetch(file, step) if elsewhere else source, Path(results) if results else None, licence
     )
+    if ids == "note_idx":
+        from recsys.recommender.notes import by_note
+
+        checkpoint = by_note(checkpoint)
     if format == "checkpoint":
         checkpoints.save(checkpoint, target)
         measured = f"{len(checkpoint.metrics)} metrics" if checkpoint.metrics else "no metrics"

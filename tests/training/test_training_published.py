@@ -8,6 +8,8 @@ import yaml
 from loopback_hub import Hub, flip, serving
 from safetensors.torch import load_file
 
+from recsys import atomic, checkpoints
+from recsys.recommender.notes import by_note
 from recsys.training.cli import run
 
 SMALL = ["--model.network.init_args.buckets", "97"]
@@ -71,3 +73,9 @@ def test_a_fit_is_not_resumed_from_a_checkpoint(zoo, refused) -> None:
 def test_a_name_that_nothing_has(zoo, refused) -> None:
     said = refused(*zoo.args("test", "nothing", "--ckpt_path", "sasrec-qilin-synthetik"))
     assert "neither a folder nor the name of a checkpoint. Did you mean 'sasrec-qilin-synthetic'" in said
+
+
+def test_a_model_of_qilin_can_be_asked_by_note_idx(zoo, sasrec: Path) -> None:
+    own = checkpoints.load(sasrec / "checkpoint")
+    note = dict(atomic.read(zoo.qilin / "tiny.item", ["item_id", "note_idx"]).iter_rows())
+    assert by_note(own).items.tokens == [note[item] for item in own.items.tokens]
