@@ -95,7 +95,7 @@ class Graph(nn.Module):
         )
         table = self.network.item_vectors()
         vectors = self.network.encode(batch)
-        score = vectors if table is None else vectors @ table.T
+        score = (vectors if table is None else vectors @ table.T).float()
         answerable = count > 0
         if self.searches:
             answerable = answerable | (more[0] > 0).any(-1).any(-1)

@@ -98,6 +98,12 @@ def test_the_graph_that_is_traced_answers_as_the_recommender(kind, told) -> None
     traced_answers(checkpoint_of(kind, told))
 
 
+def test_weights_of_double_precision() -> None:
+    checkpoint = checkpoint_of(SASRec)
+    checkpoint.network.double()
+    traced_answers(checkpoint)
+
+
 @pytest.mark.parametrize("fusion", ["interleave", "cross"])
 def test_every_fusion(fusion) -> None:
     traced_answers(checkpoint_of(SearchSASRec, fusion=fusion))
