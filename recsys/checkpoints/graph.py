@@ -183,7 +183,8 @@ def traced(graph: Graph) -> torch.export.ExportedProgram:
 def _onnx(program: torch.export.ExportedProgram, graph: Graph, checkpoint: Checkpoint, path: Path) -> None:
     from onnxscript import optimizer
 
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of torchvision, which nobody asked for
+    for chatty in ("torch.onnx", "onnxscript"):  # of torchvision, which nobody asked for, and of what was not folded
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     made = torch.onnx.export(
         program, input_names=graph.inputs, output_names=graph.outputs, dynamo=True, optimize=False, verbose=False
     )

@@ -129,7 +129,7 @@ def test_every_class_of_recboles_answers_as_the_recommender_or_is_refused(model)
     ("kind", "k"),
     [
         *[(SearchSASRec, 5), (BERT4Rec, 7), (SESRec, 5), (UniSAR, 3)],
-        *[("SRGNN", 5), ("GRU4RecCPR", 7), ("RepeatNet", 4)],
+        *[("SRGNN", 5), ("GRU4RecCPR", 7)],
     ],
 )
 def test_onnx_runtime_finds_the_same_items(tmp_path: Path, kind, k) -> None:
@@ -195,16 +195,27 @@ def test_what_is_no_graph(tmp_path: Path) -> None:
 
 def test_of_a_published_checkpoint(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["export", "sasrec-qilin-synthetic", "--format", "torch"]) == 0, capsys.readouterr().err
-    assert capsys.readouterr().out == "Wrote a graph of item, exclude to sasrec-qilin-synthetic-torch\n"
-    assert main(["export", "./sasrec-qilin-synthetic", "--format", "torch"]) == 2
+    assert main(["export", "sasrec-qilin-synthetic", "--output", "mine"]) == 0, capsys.readouterr().err
+    assert len(checkpoints.load(tmp_path / "mine").items) == 2695
+    assert main(["export", "sasrec-qilin-synthetic"]) == 2
+    assert "--output: name the checkpoint folder to write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "address", ["tiny.ckpt", "hf://me/tiny@v1", "wandb://me/zoo/tiny:latest", "https://example.org/zoo/tiny"]
+)
+def test_a_graph_has_the_name_of_what_it_is_of(tmp_path: Path, monkeypatch, capsys, address: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny-onnx").mkdir()  # a folder of somebody else, which is seen before anything is fetched
+    assert main(["export", address, "--format", "onnx"]) == 2
+    assert "--output tiny-onnx: exists and is no exported graph" in capsys.readouterr().err
 
 
 def test_as_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    checkpoints.save(checkpoint_of(SearchBERT4Rec), tmp_path / "mine")
+    checkpoints.save(checkpoint_of(SASRec, layers=1), tmp_path / "mine")
     asked = ["export", str(tmp_path / "mine"), "--format", "torch", "--k", "3"]
     assert main(asked) == 0, capsys.readouterr().err
-    assert capsys.readouterr().out == f"Wrote a graph of item, exclude, query to {tmp_path / 'mine-torch'}\n"
+    assert capsys.readouterr().out == f"Wrote a graph of item, exclude to {tmp_path / 'mine-torch'}\n"
     assert sorted(path.name for path in (tmp_path / "mine-torch").iterdir()) == ["items.parquet", "model.pt2"]
     assert main([*asked, "--output", str(tmp_path / "mine")]) == 2
     assert "exists and is no exported graph" in capsys.readouterr().err
