@@ -65,7 +65,7 @@ def configured(run: Run) -> dict[str, Any]:
     """What a run was to do, without where its files lie; a trained model that it grew from is called by its name."""
     found = {key: value for key, value in run.config.items() if not _ELSEWHERE.match(key)}
     source = found.get("model.warm_start")
-    if isinstance(source, str) and PurePath(source).name == "checkpoint" and len(PurePath(source).parts) > 2:
+    if isinstance(source, str) and "://" not in source and PurePath(source).match("*/*/checkpoint"):
         found["model.warm_start"] = PurePath(source).parts[-3]
     callbacks = found.get("trainer.callbacks")
     if isinstance(callbacks, list):
