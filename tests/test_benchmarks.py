@@ -23,10 +23,11 @@ def test_every_kind_of_step_is_taken_counted_and_written_down(tmp_path: Path) ->
     assert ranking["model"] == "top_k"
     assert {row["outcome"] for row in [*steps, ranking]} == {"ok"}
     flop = {(row["model"], row["loss"], row["precision"]): float(row["tflop"]) * 1e12 for row in steps}
-    # the products of 50 targets with 10,000 items of width 64: 6 passes, 8 with those of the logits computed again
+    # the products of 50 targets with 10,000 items of width 64: 6 passes, and hardly more: a row of 64 numbers of the
+    # table's gradient has memory for an item's 50 logits, which need not be computed again
     head = 50 * 10_000 * 64
-    assert flop["SASRec", "FullSoftmax", "bf16"] >= 8 * head
-    assert flop["SASRec", "FullSoftmax", "fp32"] == flop["SASRec", "FullSoftmax", "bf16"]
+    assert flop["SASRec", "FullSoftmax", "bf16"] >= 6 * head
+    assert flop["SASRec", "FullSoftmax", "fp32"] == pytest.approx(flop["SASRec", "FullSoftmax", "bf16"], rel=0.2)
     assert (
         flop["RecBole's SASRec", "full logits", "fp32"] > flop["SASRec", "FullSoftmax", "fp32"]
     )  # reads 50 rows for 1

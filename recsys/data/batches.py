@@ -85,28 +85,26 @@ def assemble(
     each row are given. Otherwise every row has one point, and its searches are those before the point's own request.
     """
     user, start, end = rows.user[chosen], rows.start[chosen], rows.end[chosen]
-    length = max(1, int((end - start).max(initial=0)))
-    n_rows = len(chosen)
-    index = histories.item.offsets[user][:, None] + start[:, None] + np.arange(length)
-    inside = np.arange(length) < (end - start)[:, None]
+    n_rows, first, length = len(chosen), histories.item.offsets[user] + start, end - start
+    index, points = ranges(rows.point.offsets[chosen], rows.point.offsets[chosen + 1])
+    point, point_row = rows.point.values[index], np.arange(n_rows).repeat(points)
+    position = histories.visible[point] - 1 - start[point_row]
+    if training and (position < 0).any():
+        point_row = np.where(position < 0, n_rows, point_row)
+        first, length = np.append(first, 0), np.append(length, 0)
+    position = np.maximum(position, 0)
+    request = histories.request[point]
+
+    column = np.arange(max(1, int(length.max(initial=0))))
+    index, real = first[:, None] + column, (column < length[:, None]).astype(np.int64)
     grid = {"item": histories.item.values}
     if times:
         grid |= {"timestamp": histories.timestamp, "request_timestamp": histories.request_timestamp}
     for name, values in grid.items():
-        grid[name] = values.take(index, mode="clip") * inside if inside.any() else 0 * index
-
-    point = rows.point.take(chosen)
-    point_row = point.group
-    position = histories.visible[point.values] - 1 - start[point_row]
-    if training and (position < 0).any():
-        padding = np.zeros((1, length), np.int64)
-        grid = {name: np.concatenate([values, padding]) for name, values in grid.items()}
-        point_row = np.where(position < 0, n_rows, point_row)
-    position = np.maximum(position, 0)
-    request = histories.request[point.values]
+        grid[name] = values.take(index, mode="clip") * real if len(values) else 0 * index
     if times and not training:
         # Of several requests that see the same, the first made the history's; now each is answered alone.
-        own = np.where(histories.visible[point.values] > 0, dataset.requests.timestamp[request], 0)
+        own = np.where(histories.visible[point] > 0, dataset.requests.timestamp[request], 0)
         grid["request_timestamp"][point_row, position] = own
     target_point = target_item = search_row = search_position = search = np.zeros(0, np.int64)
     if training:
@@ -145,22 +143,22 @@ def assemble(
     )
 
 
-def _targets(histories: Histories, rows: Rows, chosen: np.ndarray, point: Ragged) -> tuple[np.ndarray, np.ndarray]:
+def _targets(histories: Histories, rows: Rows, chosen: np.ndarray, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Point, numbered within the batch, and item of each target.
 
     In training, rows hold all points in their order: what a row asks for lies in one piece.
     """
     first, end = (rows.point.offsets[chosen + edge] for edge in (0, 1))
     index, _ = ranges(histories.target.offsets[first], histories.target.offsets[end])
-    each = histories.target.offsets[point.values + 1] - histories.target.offsets[point.values]
+    each = histories.target.offsets[point + 1] - histories.target.offsets[point]
     return np.arange(len(each)).repeat(each), histories.target.values.take(index)
 
 
 def _search_clicks(source: Searches, search: np.ndarray) -> dict[str, np.ndarray]:
     """Of the batch's searches, the number of the one that each known click was made in, and the item."""
-    if source.clicked is None:
+    if source.known_clicks is None:
         return {}
-    clicked = source.clicked.take(search).known()
+    clicked = source.known_clicks.take(search)
     return {"search_click": clicked.group, "search_click_item": clicked.values}
 
 

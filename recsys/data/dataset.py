@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,11 @@ class Searches:
     """`[searches, grams]` hashed character n-grams."""
     clicked: Ragged | None = None
     """Items clicked among each search's results, 0 where one is not in the vocabulary."""
+
+    @cached_property
+    def known_clicks(self) -> Ragged | None:
+        """Those in the vocabulary."""
+        return None if self.clicked is None else self.clicked.known()
 
 
 @dataclass(frozen=True)

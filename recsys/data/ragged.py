@@ -19,7 +19,7 @@ class Ragged:
     @property
     def lengths(self) -> np.ndarray:
         """`[lists]`"""
-        return np.diff(self.offsets)
+        return self.offsets[1:] - self.offsets[:-1]
 
     @property
     def group(self) -> np.ndarray:
@@ -52,14 +52,14 @@ class Ragged:
 def offsets_of(lengths: np.ndarray) -> np.ndarray:
     """`[lists + 1]` int64 offsets of lists with these lengths."""
     offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
+    lengths.cumsum(out=offsets[1:])
     return offsets
 
 
 def ranges(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The integers of every range start..end − 1, one after the other, and the lengths of the ranges."""
     lengths = ends - starts
-    index = (starts - np.cumsum(lengths) + lengths).repeat(lengths)
+    index = (ends - lengths.cumsum()).repeat(lengths)
     index += np.arange(len(index))
     return index, lengths
 

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
 
 from recsys.losses import FullSoftmax
 
@@ -65,7 +66,7 @@ def test_a_target_that_repeats_is_counted_each_time(case, outcome, tile):
 @pytest.mark.parametrize("tile", TILES)
 def test_gradients_by_finite_differences(case, tile):
     vectors, table, target = case(4, 6)
-    assert torch.autograd.gradcheck(lambda v, t: FullSoftmax(tile)(v, t, target), (vectors, table))
+    assert torch.autograd.gradcheck(lambda v, t: FullSoftmax(tile)(v, t, target), (vectors, table), nondet_tol=1e-12)
 
 
 def test_a_frozen_table_has_no_gradient_and_changes_nothing_else(case, outcome):
@@ -74,6 +75,52 @@ def test_a_frozen_table_has_no_gradient_and_changes_nothing_else(case, outcome):
     _, gradient, none = outcome(FullSoftmax(), vectors, table.requires_grad_(False), target)
     assert none is None
     assert torch.equal(gradient, expected)
+
+
+@pytest.mark.parametrize("tile", TILES)
+def test_logits_that_rise_from_item_to_item(case, outcome, tile):
+    """What was added up, and kept, was far too small to be of use with what comes."""
+    vectors, table, target = case(5, 40, dtype=torch.float32)
+    with torch.no_grad():
+        table[:, 0], vectors[:, 0] = torch.arange(41) * 8.0, torch.tensor([1.0, -1.0, 3.0, 0.0, 1.0])
+    value, *gradients = outcome(FullSoftmax(tile), vectors, table, target)
+    exact, *expected = outcome(reference, *(x.detach().double().requires_grad_() for x in (vectors, table)), target)
+    assert value.item() == pytest.approx(exact.item())
+    for ours, theirs in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("tile", TILES)
+@pytest.mark.parametrize("targets", [1, 3, 8, 20])
+def test_what_waits_in_the_memory_of_the_gradient_is_read_before_it_is_overwritten(case, outcome, targets, tile):
+    value, *gradients = outcome(FullSoftmax(tile), *case(targets, 50, dtype=torch.float32))
+    exact, *expected = outcome(reference, *case(targets, 50))
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # two to a place
+        mixed = outcome(FullSoftmax(tile), *case(targets, 50, dtype=torch.float32))
+    assert value.item() == pytest.approx(exact.item(), rel=1e-6)
+    for ours, rounded, theirs in zip(gradients, mixed[1:], expected, strict=True):
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(rounded.double(), theirs, rtol=0.05, atol=0.02)
+
+
+def test_what_the_gradient_has_memory_for_is_not_computed_again(case):
+    passes = []
+    for targets in (8, 16, 800):
+        vectors, table, target = case(targets, 1000, dim=8)
+        with FlopCounterMode(display=False) as products:
+            FullSoftmax((64, 32))(vectors, table, target).backward()
+        passes.append(products.get_total_flops() / (targets * 1000 * 8))
+    assert passes == pytest.approx([6, 7, 8], abs=0.3)  # a row of 8 numbers holds an item's logits, half, or few
+
+
+def test_a_graph_that_is_retained_has_the_same_gradient_again(case):
+    vectors, table, target = case(4, 60)
+    value = FullSoftmax((2, 5))(vectors, table, target)
+    value.backward(retain_graph=True)
+    first = vectors.grad.clone(), table.grad.clone()
+    value.backward()
+    for once, twice in zip(first, (vectors.grad, table.grad), strict=True):
+        torch.testing.assert_close(2 * once, twice)
 
 
 @pytest.mark.parametrize("tile", TILES)
