@@ -21,6 +21,7 @@ from recsys.errors import InputError, did_you_mean
 from recsys.losses import Loss
 from recsys.metrics import METRICS, Average, catalogue, mean_metrics
 from recsys.models import Batch, Model, RecBole
+from recsys.models.lean import lean
 from recsys.models.searches import SearchBranch
 from recsys.ranking import top_k
 from recsys.training.baselines import Chance, Ranker, Scored, baselines
@@ -91,6 +92,7 @@ class SequentialRecommender(pl.LightningModule):
         if warmup_steps < 0:
             raise InputError(f"--model.warmup_steps {warmup_steps}: must be at least 0.")
         check(slices or {})
+        lean(network)
         self.network = network
         self.loss = loss
         self.optimizer, self.table_learning_rate = optimizer, table_learning_rate
