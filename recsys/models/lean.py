@@ -25,7 +25,7 @@ class Dropout(nn.Dropout):
         return x * kept.mul_(1 / (1 - self.p))
 
 
-def lean(network: nn.Module) -> None:
+def lean_layers(network: nn.Module) -> None:
     """Exchange, in place, every dropout, and RecBole's GELU in five operations for torch's in one.
 
     Names of weights stay, and so do checkpoints.

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys.models import BERT4Rec, Model, SASRec
-from recsys.models.lean import Dropout, lean
+from recsys.models.lean import Dropout, lean_layers
 
 MANY = 1_000_000
 
@@ -62,7 +62,7 @@ def test_a_network_scores_as_before_under_the_same_names(model: type[Model]) -> 
     network = model(n_items=20, max_len=5, dim=8, layers=2, heads=2, inner_dim=16).eval()
     tokens, names = torch.randn(4, 5, 8), list(network.state_dict())
     before = network.trm_encoder(tokens, torch.zeros(5, 5), output_all_encoded_layers=False)[-1]
-    lean(network)
+    lean_layers(network)
     after = network.trm_encoder(tokens, torch.zeros(5, 5), output_all_encoded_layers=False)[-1]
     torch.testing.assert_close(after, before, atol=1e-6, rtol=1e-6)
     assert list(network.state_dict()) == names
