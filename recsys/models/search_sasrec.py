@@ -4,6 +4,7 @@
 bit.
 """
 
+from functools import partial
 from typing import Literal
 
 from torch import Tensor
@@ -72,5 +73,7 @@ class SearchSASRec(SearchBranch, SASRec):
     def states(self, x: Tensor, batch: Batch) -> Tensor:
         """Hidden state at each point's position, `[points, dim]`, with the searches that the point may see."""
         places = self.position_embedding.weight[: x.shape[1]]
-        hidden: Tensor = self.query_fusion(x, places, self.searches(batch), self.attend)
-        return hidden[batch.point_row, batch.point_position]
+        at = (batch.point_row, batch.point_position)
+        encoder = partial(self.attend, at=at) if isinstance(self.query_fusion, Pending | Cross) else self.attend
+        hidden: Tensor = self.query_fusion(x, places, self.searches(batch), encoder)
+        return hidden[at]
