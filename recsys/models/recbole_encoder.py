@@ -34,11 +34,15 @@ def encoded(encoder: nn.Module, x: Tensor, mask: Tensor, at: Points | None = Non
     layers: Any = encoder.layer
     for layer in layers[:-1]:
         x = layer(x, mask)
-    attention, asked, row = layers[-1].multi_head_attention, x[at], at[0]
+    (row, position), attention = at, layers[-1].multi_head_attention
+    asked, tokens = x[at], x[row]
+    seen = mask.expand(x.shape[0], 1, x.shape[1], x.shape[1])[row, :, position]
+    # A point has one query. Taken through the map of the keys it meets the tokens themselves, so that none of them is
+    # projected; what a key's bias adds is the same for all of them, and a softmax does not see it.
     split = (attention.num_attention_heads, attention.attention_head_size)
-    query = attention.query(asked).unflatten(-1, split)[:, :, None]
-    key, value = (part(x).unflatten(-1, split).transpose(1, 2)[row] for part in (attention.key, attention.value))
-    seen = mask.expand(x.shape[0], 1, x.shape[1], x.shape[1])[row, :, at[1]][:, :, None]
-    context = nn.functional.scaled_dot_product_attention(query, key, value, seen)
-    met = attention.LayerNorm(attention.dense(context.flatten(1)) + asked)
+    key, value = (part.weight.unflatten(0, split) for part in (attention.key, attention.value))
+    query = attention.query(asked).unflatten(-1, split) / attention.sqrt_attention_head_size
+    weight = (torch.einsum("phs,hsd->phd", query, key) @ tokens.transpose(1, 2) + seen).softmax(-1)
+    context = torch.einsum("phd,hsd->phs", weight @ tokens, value).flatten(1) + attention.value.bias
+    met = attention.LayerNorm(attention.dense(context) + asked)
     return torch.zeros_like(x).index_put(at, layers[-1].feed_forward(met))
