@@ -33,7 +33,13 @@ from training import interpreter
 from recsys.files import atomic_file
 
 HERE = Path(__file__).parent
-LIBRARIES = {"ours": "recsys", "rectools": "RecTools", "replay": "RePlay"}
+ROWS: dict[str, tuple[str, list[str]]] = {
+    "recsys": ("ours", []),
+    "recsys, inner width 256": ("ours", ["--inner", "256"]),
+    "RecTools": ("rectools", []),
+    "RePlay": ("replay", []),
+}
+"""Each row's library, and options of its script."""
 PARTS = ["beside", "search", "batch"]
 LENGTH = 50
 WORLD = ("--users", "5000", "--clicks_per_note", "10")
@@ -64,23 +70,24 @@ def beside(items: int, args: argparse.Namespace) -> list[dict[str, Any]]:
     histories = args.work / f"histories-{items}.npy"
     generator, turns = np.random.default_rng(0), -(-args.histories * LENGTH // items)
     np.save(histories, np.concatenate([generator.permutation(items).reshape(-1, LENGTH) for _ in range(turns)]))
-    found: dict[str, list[dict[str, Any]]] = {library: [] for library in LIBRARIES}
+    found: dict[str, list[dict[str, Any]]] = {row: [] for row in ROWS}
     for turn in range(args.rounds):
-        for library in list(LIBRARIES)[:: 1 if turn % 2 == 0 else -1]:
-            out = args.work / f"{library}-{items}-{turn}.json"
-            options = ["--histories", str(histories), "--rounds", "1", "--calls", "20"]
-            found[library].append(run(library, f"run_{library}.py", out, args, *options))
+        for number, (row, (library, own)) in list(enumerate(ROWS.items()))[:: 1 if turn % 2 == 0 else -1]:
+            out = args.work / f"beside-{items}-{number}-{turn}.json"
+            options = ["--histories", str(histories), "--rounds", "3", "--calls", "20", *own]
+            found[row].append(run(library, f"run_{library}.py", out, args, *options))
     rows = []
-    for library, measured in found.items():
+    for name, measured in found.items():
         each = [one for one in measured if one is not None]
         if not each:
             continue
         if not all(one["same"] for one in each):
-            sys.exit(f"{LIBRARIES[library]} does not recommend the best items of its own vectors: nothing to compare.")
-        versions = ", ".join(f"{name} {number}" for name, number in each[0]["versions"].items())
+            sys.exit(f"{name} does not recommend the best items of its own vectors: nothing to compare.")
+        versions = ", ".join(f"{package} {number}" for package, number in each[0]["versions"].items())
         rows.append(
             {
-                "row": LIBRARIES[library],
+                "row": name,
+                "weights": each[0]["weights"],
                 "rounds": len(each),
                 "items": items,
                 "users_per_cpu_s": round(max(one["users_per_cpu_s"] for one in each)),
@@ -126,8 +133,8 @@ def show(name: str, frame: pl.DataFrame) -> None:
         grid.add_row(*("–" if value is None else str(value) for value in values))
     Console(width=max(Console().width, 140)).print(grid)
     for (items,), rows in frame.group_by("items", maintain_order=True) if name == "beside" else ():
-        ours, *theirs = rows.iter_rows(named=True)
-        for row in theirs:
+        ours, *others = rows.iter_rows(named=True)
+        for row in others:
             many, one = ours["users_per_cpu_s"] / row["users_per_cpu_s"], row["one_cpu_ms"] / ours["one_cpu_ms"]
             print(f"{items:,} items: {many:.1f} times as many users as {row['row']}, one user {one:.1f} times as fast")
     for (kind,), rows in frame.group_by("kind", maintain_order=True) if name == "search" else ():

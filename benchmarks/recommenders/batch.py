@@ -19,6 +19,7 @@ from recsys.files import sha256
 
 HERE = Path(__file__).parent
 ITEMS = 20_000
+KINDS = ("parquet", "jsonl", "killed")
 
 
 def watched(command: list[str], kill_at: int | None = None) -> dict[str, Any]:
@@ -76,14 +77,13 @@ def measured(users: int, kind: str, work: Path) -> dict[str, Any]:
 def batch(users: int, work: Path, fresh: bool, measure: bool) -> list[dict[str, Any]]:
     """The rows that are there, those that are missing measured first; the answers must be the same in all of them."""
     rows = []
-    for number, kind in ((users // 10, "parquet"), (users, "parquet"), (users, "jsonl"), (users, "killed")):
+    for number, kind in (*((users // 10, kind) for kind in KINDS[:2]), *((users, kind) for kind in KINDS)):
         out = work / f"batch-{number}-{kind}.json"
         if measure and (fresh or not out.is_file()):
             print(f"  {out.stem}", file=sys.stderr, flush=True)
             out.write_text(json.dumps(measured(number, kind, work)))
         if out.is_file():
             rows.append(json.loads(out.read_text()))
-    answers = {row["sha256"] for row in rows if row["users"] == users}
-    if len(answers) > 1:
+    if any(len({row["sha256"] for row in rows if row["users"] == number}) > 1 for number in (users // 10, users)):
         sys.exit("The answers differ between Parquet, JSONL and a run that was killed: nothing to report.")
     return [{name: value for name, value in row.items() if name != "sha256"} for row in rows]

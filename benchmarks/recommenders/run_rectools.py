@@ -57,7 +57,8 @@ def main() -> None:
         row = [asked.user_id_map.to_internal[user] for user in range(count)]
         return found[row].numpy(), table[inner].numpy()
 
-    judge("RecTools", Recommender(many, one, vectors), histories, args)
+    weights = sum(weight.numel() for weight in model.lightning_model.torch_model.parameters())
+    judge("RecTools", Recommender(many, one, vectors, weights), histories, args)
 
 
 if __name__ == "__main__":
