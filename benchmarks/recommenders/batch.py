@@ -86,4 +86,8 @@ def batch(users: int, work: Path, fresh: bool, measure: bool) -> list[dict[str, 
             rows.append(json.loads(out.read_text()))
     if any(len({row["sha256"] for row in rows if row["users"] == number}) > 1 for number in (users // 10, users)):
         sys.exit("The answers differ between Parquet, JSONL and a run that was killed: nothing to report.")
-    return [{name: value for name, value in row.items() if name != "sha256"} for row in rows]
+    for row in rows:
+        del row["sha256"]
+    return [
+        {name: round(value, 1) if isinstance(value, float) else value for name, value in row.items()} for row in rows
+    ]

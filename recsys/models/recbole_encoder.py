@@ -10,7 +10,7 @@ Points = tuple[Tensor, Tensor]
 
 
 def fuse(encoder: nn.Module) -> None:
-    """Have GELU computed in one pass over memory, where RecBole takes five; a step of training saves an eighth."""
+    """Have GELU computed in one pass over memory, where RecBole takes five, in training too."""
     layers: Any = encoder.layer
     for layer in layers:
         layer.feed_forward.intermediate_act_fn = nn.functional.gelu
