@@ -8,6 +8,7 @@ RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu 
 COPY pyproject.toml README.md LICENSE ./
 COPY zoo_configs zoo_configs
 COPY checkpoints checkpoints
+COPY benchmarks/leaderboard.csv benchmarks/
 COPY recsys recsys
 RUN pip install --no-cache-dir -c constraints.txt '.[serve]' \
     && pip install --no-cache-dir -c constraints.txt --no-deps recbole

@@ -6,6 +6,8 @@ Every step predicts the same targets: ours reads windows of 50 items once and pr
 a row of up to 50 items for every target, computes the full matrix of logits and takes Adam as it comes. What a step
 does is counted as it runs: FLOP of matrix products, and bytes that its operations read and write, those that a cache
 holds among them. The card's ceilings, copying and multiplying, are measured first, and at the end exact full ranking.
+On a GPU "compiled" is the same step with `--model.compile_layers true`; nothing of it is counted, since what is fused
+does not pass through the counter.
 """
 
 import argparse
@@ -18,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from importlib.util import find_spec
+from math import isnan
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -35,11 +38,17 @@ from recsys.losses import FullSoftmax, Loss, SampledSoftmax
 from recsys.models import Batch, BERT4Rec, Model, SASRec, SearchSASRec
 from recsys.models.batch import point_rows
 from recsys.ranking import top_k
+from recsys.training.compilation import compile_layers
 
 LENGTH, DIM, SEARCHES, GRAMS = 50, 64, 10, 24
 K, SEEN, RANKING = 100, 20, "top_k"
 MODELS: tuple[type[Model], ...] = (SASRec, BERT4Rec, SearchSASRec)
 LOSSES: tuple[type[Loss], ...] = (FullSoftmax, SampledSoftmax)
+KINDS = [
+    (None, None, False),
+    *((model, loss, False) for model in MODELS for loss in LOSSES),
+    *((model, FullSoftmax, True) for model in MODELS),
+]
 Step = Callable[[], int]
 """Takes a training step and gives the number of its targets."""
 PRECISIONS = ("fp32", "tf32", "bf16")  # tf32 is what `recsys fit` does on a GPU where nothing else is asked for
@@ -158,10 +167,14 @@ def popularity(items: int) -> Tensor:
     return clicks
 
 
-def our_step(model: type[Model], kind: type[Loss], items: int, windows: int, device: str, precision: str) -> Step:
+def our_step(
+    model: type[Model], kind: type[Loss], items: int, windows: int, device: str, precision: str, compiled: bool
+) -> Step:
     """As `recsys fit` takes it."""
     with torch.device(device):  # a CPU takes seconds to draw two million vectors
         network = model(n_items=items, max_len=LENGTH, dim=DIM)
+    if compiled:
+        compile_layers(network, device)
     given, loss = batch(items, windows, device), kind()
     loss.prepare(popularity(items))
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.0, fused=True)
@@ -237,26 +250,31 @@ def ceilings(device: str, steps: int) -> Iterator[Figure]:
         yield Figure(name, 0, "ceiling", "product", precision, step_ms=ms, tflop=2 * side**3 / 1e12)
 
 
-def figure(model: Any, loss: Any, precision: str, items: int, windows: int, steps: int, device: str) -> Figure:
+def figure(
+    model: Any, loss: Any, compiled: bool, precision: str, items: int, windows: int, steps: int, device: str
+) -> Figure:
     """Build, count, time and forget one kind of step."""
-    title = (RECBOLE, "full logits") if model is None else (model.__name__, loss.__name__)
+    named = (model.__name__ + ", compiled" * compiled, loss.__name__) if model else (RECBOLE, "full logits")
     clear(device)
     allow(precision)
     torch.manual_seed(0)
     measured: dict[str, Any] = {}
     try:
         shape = (items, windows, device, precision)
-        once = recbole_step(*shape) if model is None else our_step(model, loss, *shape)
-        with FlopCounterMode(display=False, custom_mapping=OTHERS) as products, Traffic() as traffic:
+        once = recbole_step(*shape) if model is None else our_step(model, loss, *shape, compiled)
+        if compiled:
             measured["targets"] = once()
-        measured |= {"tflop": products.get_total_flops() / 1e12, "gbyte": traffic.bytes / 1e9}
+        else:
+            with FlopCounterMode(display=False, custom_mapping=OTHERS) as products, Traffic() as traffic:
+                measured["targets"] = once()
+            measured |= {"tflop": products.get_total_flops() / 1e12, "gbyte": traffic.bytes / 1e9}
         measured["step_ms"] = timed(once, steps, device)
         if device == "cuda":
             measured["peak_gb"] = torch.cuda.max_memory_allocated() / 1e9
     except torch.OutOfMemoryError as error:
         asked = re.search(r"Tried to allocate ([\d.]+ \w+)", str(error))
         measured = {"outcome": f"out of memory{f', asked for {asked[1]} more' if asked else ''}"}
-    return Figure(device_name(device), items, *title, precision, **measured)
+    return Figure(device_name(device), items, *named, precision, **measured)
 
 
 def ranking(items: int, requests: int, steps: int, device: str) -> Figure:
@@ -304,8 +322,10 @@ def show(figures: list[Figure]) -> None:
             theirs = next(t for t in figures if (t.items, t.model, t.precision) == (f.items, RECBOLE, f.precision))
             ratio = (theirs.step_ms / theirs.targets) / (f.step_ms / f.targets) if theirs.targets else float("nan")
             cells += [f"{f.targets:,}", f"{f.step_ms:.2f}", f"{1e3 * f.targets / f.step_ms:,.0f}", f"{ratio:.1f}"]
-            cells += [f"{f.tflops:.2f}", f"{f.tflops / best['product', f.precision].tflops:.0%}"]
-            cells += [f"{f.gbytes:,.0f}", f"{f.gbytes / copy.gbytes:.0%}", f"{f.peak_gb:.2f}"]
+            rates = [(f.tflops, best["product", f.precision].tflops, ".2f"), (f.gbytes, copy.gbytes, ",.0f")]
+            for rate, peak, form in rates:
+                cells += ["–", "–"] if isnan(rate) else [f"{rate:{form}}", f"{rate / peak:.0%}"]
+            cells.append(f"{f.peak_gb:.2f}")
         else:
             cells += ["", f.outcome]
         grid.add_row(*cells)
@@ -339,7 +359,7 @@ if __name__ == "__main__":
         sys.exit()
     found = list(ceilings(args.device, args.steps))
     for n in args.items:
-        for kind in [(None, None), *((model, loss) for model in MODELS for loss in LOSSES)]:
+        for kind in KINDS[: None if args.device == "cuda" else -len(MODELS)]:  # launches are what compiling saves
             for precision in PRECISIONS:
                 found.append(figure(*kind, precision, n, args.windows, args.steps, args.device))
                 print(f"  {found[-1]}", file=sys.stderr, flush=True)

@@ -36,6 +36,7 @@ PREPARE = {
 }
 SEARCH = FITS["searchsasrec"]
 INTERLEAVED = {"model.network.init_args.buckets": SEARCH["model.network.init_args.buckets"]}  # it grows from nothing
+END_TO_END = {**INTERLEAVED, "trainer.max_epochs": "30"}  # as do these, and more slowly
 LAYERS = "model.network.init_args.layers"
 GROWN = {**SEARCH, LAYERS: FITS["bert4rec"][LAYERS]}  # shaped as the BERT4Rec that it grows from
 # These leave popularity behind as late as BERT4Rec does: its steps, not its network
@@ -50,6 +51,8 @@ OWN = {
     "hstu_qilin": LATE,
     "bert4rec_qilin": FITS["bert4rec"],
     "searchbert4rec_qilin": GROWN,
+    "sesrec_qilin": END_TO_END,
+    "unisar_qilin": END_TO_END,
 }
 ON_ML_100K = ("sasrec_ml-100k", "esasrec_ml-100k", "bert4rec_ml-100k", "hstu_ml-100k")
 RECBOLE = (
@@ -109,13 +112,13 @@ metric has to lie in the interval of the row. If one does not, the exit code is 
   seeds' own. One seed is no experiment: configs whose intervals overlap are not told apart here. `recsys compare`
   takes differences in pairs, which tells more.
 - CPU s, wall s and GB are of the fits alone, start and validation included, means over the seeds: one thread on a
-  machine that others used at the same time, so that wall seconds say little. A config that grows from another counts
-  the fit of that one too.
+  machine that others used at the same time, so that wall seconds say little, and seconds of rows of different devices
+  do not compare. A config that grows from another counts the fit of that one too.
 - Weights are chosen by NDCG@10 on validation; no test figure chose anything.
 """
 HEADINGS = (
     *("config", "model", "NDCG@10", "each seed", "Recall@10", "MRR@10", "exposed, NDCG@10"),
-    *("parameters", "CPU s", "wall s", "GB"),
+    *("parameters", "CPU s", "wall s", "GB", "device"),
 )
 NOTES = {
     "qilin-synthetic": """Synthetic data, as `recsys demo` makes them: clicks follow searches by plan, and nothing here
@@ -154,6 +157,7 @@ def table(rows: Sequence[Row]) -> str:
         metrics = [mean(found, metric) for metric in ("recall@10", "mrr@10", "exposed/ndcg@10")]
         costs = [f"{fmean(row.cpu_s for row in found):,.0f}", f"{fmean(row.wall_s for row in found):,.0f}"]
         costs.append(f"{max(row.peak_memory_gb for row in found):.2f}")
+        costs.append(", ".join(dict.fromkeys(row.device for row in found)))
         cells = [f"`{name}`", found[0].model, interval(found, "ndcg@10"), each, *metrics]
         lines.append((found_mean(found, "ndcg@10"), [*cells, f"{found[0].parameters:,}", *costs]))
     if any("popular/ndcg@10" in row.metrics for row in rows):

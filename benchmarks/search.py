@@ -99,6 +99,7 @@ def measure(folder: Path, users: int, seed: int, influence: float, models: list[
     for name in models:
         called = f"{name}_qilin" if name in EPOCHS else name
         row = {"influence": influence, "seed": seed, "users": users, "model": name, "seconds": seconds[called]}
+        row["device"] = found[called].facts["device"]
         theirs = asked[METRIC].to_numpy()
         ours = found[called].requests().sort("request_id")[METRIC].to_numpy()
         for part, chosen in parts.items():

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LISTED = 40
+"""Names that anybody reads in a sentence."""
+
 
 class InputError(ValueError):
     """Bad input: one sentence naming the file, row, field or flag and what would be right (exit code 2)."""
@@ -16,4 +19,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the nearest known name, or the list of known names when none is near."""
     known = sorted(known)
     near = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}."
+    if near:
+        return f" Did you mean {near[0]!r}?"
+    more = f" and {len(known) - LISTED:,} more" if len(known) > LISTED else ""
+    return f" Known: {', '.join(known[:LISTED])}{more}."

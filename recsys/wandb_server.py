@@ -11,12 +11,18 @@ PATIENCE = 10.0
 """Seconds in which a server must have answered anything at all."""
 
 
+def address() -> str:
+    """Of the server that is in use."""
+    import wandb
+
+    return os.environ.get("WANDB_BASE_URL", wandb.setup().settings.base_url)
+
+
 def obstacle() -> str | None:
     """What keeps this machine from wandb's server; None where nothing does."""
     import wandb
 
-    settings = wandb.setup().settings
-    url = os.environ.get("WANDB_BASE_URL", settings.base_url)
+    settings, url = wandb.setup().settings, address()
     if not (settings.api_key or os.environ.get("WANDB_API_KEY") or _in_netrc(url)):
         return "wandb has no API key (`wandb login`, or WANDB_API_KEY)"
     found = [f"{url} has not answered for {PATIENCE:.0f} s"]

@@ -14,6 +14,7 @@ import yaml
 
 from recsys.ablation.controls import CONTROLS, SAME_RUN, needed
 from recsys.ablation.transforms import has_search_clicks, transformed
+from recsys.checkpoints import published
 from recsys.data.dataset import fingerprint
 from recsys.errors import InputError, did_you_mean
 from recsys.files import atomic_file
@@ -81,7 +82,7 @@ def plan(
     if metric.rpartition("/")[2] not in measured:
         raise InputError(f"--metric {metric}: not measured with these cutoffs.{did_you_mean(metric, measured)}")
     named = model["model"].get("warm_start")
-    shipped = named if named and not Path(named).is_dir() else "sasrec_qilin"
+    shipped = named if named and not Path(named).is_dir() and not published(named) else "sasrec_qilin"
     file = find_config(baseline or shipped, f"--baseline {baseline or shipped}: no such config.")
     shared = backbone_settings(model, file) | {name: model[name] for name in LOGGED if model.get(name) is not None}
     if named is None:  # nothing grows from it, so that it keeps its own shape

@@ -4,12 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from recsys.checkpoints.manifest import FILES, verify
-from recsys.checkpoints.sources import fetch
+from recsys.checkpoints.sources import fetch, published
 
 if TYPE_CHECKING:
     from recsys.checkpoints.folder import Checkpoint, load, save, weights_sha256
 
-__all__ = ["FILES", "Checkpoint", "fetch", "load", "save", "verify", "weights_sha256"]
+__all__ = ["FILES", "Checkpoint", "fetch", "load", "published", "save", "verify", "weights_sha256"]
 
 
 def __getattr__(name: str) -> Any:

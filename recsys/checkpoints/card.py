@@ -52,7 +52,7 @@ Made by recsys-zoo {config["versions"]["recsys-zoo"]}. {OWN_USERS if hyperparame
 
 ## Data and protocol
 - Data: {data.get("name", "unknown")}, fingerprint `{str(data.get("fingerprint", ""))[:16]}`
-- Vocabulary: {n_items} items
+- Vocabulary: {n_items} items{_ids(data)}
 {_protocol(data)}
 
 ## Metrics
@@ -84,6 +84,16 @@ def _front_matter(data: dict[str, Any]) -> str:
     facts = {"library_name": "recsys-zoo", "tags": ["recommender-system", "sequential-recommendation"]}
     lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in {**facts, **named}.items() if value]
     return "\n".join(["---", *lines, "---"])
+
+
+def _ids(data: dict[str, Any]) -> str:
+    """What the ids of Qilin's items are, where that is known."""
+    if data.get("item_ids") == "note_idx":
+        return ", whose ids are Qilin's `note_idx`"
+    if "note_numbers" not in data:
+        return ""
+    return """, whose ids are not Qilin's `note_idx`:
+  `recsys export THIS_FOLDER --ids note_idx --output OTHER` makes a checkpoint that takes and answers these"""
 
 
 def _protocol(data: dict[str, Any]) -> str:

@@ -1,14 +1,12 @@
 """A checkpoint as one graph, for ONNX Runtime or `torch.export`: item numbers in, the best items out.
 
-What a graph cannot say, lists of any length in each row, becomes padding here; what needs this library, ids and the
-hashing of queries, stays outside. In between nothing differs from `Recommender`: popularity for who has nothing to go
-by, exclusion and, under ONNX, the smaller number first where scores are equal (torch.topk has no rule for them).
+What needs this library, ids and the hashing of queries, stays outside. In between nothing differs from `Recommender`:
+popularity for who has nothing to go by, exclusion, and the smaller number first where scores are equal.
 """
 
 import logging
+import warnings
 from collections.abc import Callable
-from copy import deepcopy
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -16,21 +14,18 @@ from typing import Any, Literal
 import polars as pl
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from recsys.checkpoints.folder import Checkpoint
+from recsys.checkpoints.manifest import brief
+from recsys.checkpoints.traceable import traceable
 from recsys.errors import InputError
 from recsys.files import atomic_folder
-from recsys.models import HSTU, BERT4Rec, CausalTransformer, Model, SASRec, SearchBERT4Rec, SearchSASRec, eSASRec
-from recsys.models.batch import Batch, point_rows
-from recsys.models.searches import SearchBranch, Searches
-from recsys.models.text import MAX_GRAMS, TextEncoder
+from recsys.models import BERT4Rec
+from recsys.models.batch import Batch
+from recsys.models.text import MAX_GRAMS
+from recsys.ranking.keys import packed, unpacked
 
 Format = Literal["onnx", "torch"]
-
-_KNOWN = (SASRec, BERT4Rec, SearchSASRec, SearchBERT4Rec, HSTU, CausalTransformer, eSASRec)
-_TYPED = 1
-"""Qilin's query_from_type of a query that its user typed."""
 
 
 class Graph(nn.Module):
@@ -44,18 +39,24 @@ class Graph(nn.Module):
     Args:
         checkpoint: The model, and the popularity that answers who has nothing to go by.
         k: Number of items; 0 for the scores of all.
+        format: What it is made for: ONNX has a rule for equal scores, which PyTorch must be told.
+
+    Raises:
+        InputError: a model that knows only its own users, a `k` that cannot be.
     """
 
     popularity: Tensor
 
-    def __init__(self, checkpoint: Checkpoint, k: int) -> None:
+    def __init__(self, checkpoint: Checkpoint, k: int, format: Format = "torch") -> None:
         super().__init__()
-        if type(checkpoint.network) not in _KNOWN:
-            known = ", ".join(kind.__name__ for kind in _KNOWN)
-            raise InputError(f"{checkpoint.network.title} cannot be exported as a graph; these can: {known}.")
+        if checkpoint.network.embeds_users:
+            raise InputError(
+                f"{checkpoint.network.title} has a vector for each user of its data set and none for anyone else: a "
+                "graph of it could answer nobody. Export a model that embeds no users."
+            )
         if not 0 <= k < len(checkpoint.items):
             raise InputError(f"k is {k}: of {len(checkpoint.items) - 1} items; 0 stands for the scores of all.")
-        self.network, self.k = _plain(checkpoint.network), k
+        self.network, self.k, self.format = traceable(checkpoint.network), k, format
         self.register_buffer("popularity", torch.from_numpy(checkpoint.popularity).float())
         self.searches = self.network.uses_searches
         self.times = self.network.uses_times and not self.searches
@@ -93,8 +94,8 @@ class Graph(nn.Module):
             search_gram=more[0] if self.searches else nothing,
         )
         table = self.network.item_vectors()
-        assert table is not None, "every model of _KNOWN has item vectors"
-        score = self.network.encode(batch) @ table.T
+        vectors = self.network.encode(batch)
+        score = (vectors if table is None else vectors @ table.T).float()
         answerable = count > 0
         if self.searches:
             answerable = answerable | (more[0] > 0).any(-1).any(-1)
@@ -104,7 +105,10 @@ class Graph(nn.Module):
         score = score.masked_fill(excluded | padding, -torch.inf)
         if not self.k:
             return (score,)
-        best, ids = score.topk(self.k, dim=1)
+        if self.format == "onnx":
+            best, ids = score.topk(self.k, dim=1)
+        else:
+            ids, best = unpacked(packed(score, torch.arange(score.shape[1])).topk(self.k, dim=1).values)
         return ids * (best > -torch.inf), best
 
 
@@ -113,50 +117,6 @@ def _returned(timestamp: Tensor, now: Tensor, last: Tensor) -> Tensor:
     place = torch.arange(timestamp.shape[1])
     following = timestamp[:, (place + 1).clamp(max=timestamp.shape[1] - 1)]
     return torch.where(place == last[:, None], now[:, None], following)
-
-
-def _plain(network: Model) -> Model:
-    """A copy in which no shape depends on a value, and items' content is part of their vectors."""
-    network = deepcopy(network).cpu().eval()
-    described = network.described
-    if described is not None:
-        with torch.no_grad():
-            rows = described.vectors()
-            if isinstance(network, BERT4Rec):
-                network.output_bias.mul_(described.has_id[: network.n_items])
-        if isinstance(network, SearchBranch) and network.query_text is None:
-            network.query_text = described.text
-        network.item_embedding = nn.Embedding.from_pretrained(rows.clone())
-    if isinstance(network, SearchBranch):
-        network.searches = partial(_searches, network)  # type: ignore[method-assign]
-    if isinstance(network, BERT4Rec):
-        network._asked = partial(_asked, network)  # type: ignore[method-assign]
-    return network.requires_grad_(False)
-
-
-def _asked(network: BERT4Rec, batch: Batch) -> tuple[Tensor, Tensor]:
-    """`BERT4Rec._asked` of histories that leave room for the mask."""
-    item, count = point_rows(batch)
-    return F.pad(item, (0, 1)).scatter(1, count[:, None], network.mask_token), count + 1
-
-
-def _searches(network: SearchBranch, batch: Batch) -> Searches:
-    """`SearchBranch.searches` of queries that come laid out, `[users, queries, grams]`, each behind all items."""
-    gram = batch.search_gram
-    real = (gram > 0).any(-1)
-    token = network.query_norm(_bags(network.text, gram) + network.query_type.weight[_TYPED]) * real[..., None]
-    position = torch.where(real, batch.point_position[:, None], batch.item.shape[1])
-    age = torch.zeros_like(batch.item)[:, :, None] * position[:, None, :]
-    return Searches(token, position, age)
-
-
-def _bags(text: TextEncoder, gram: Tensor) -> Tensor:
-    """`TextEncoder.forward` of hashes of any shape `[…, grams]`, in operations that every runtime has."""
-    bucket = text.buckets_of(gram)
-    real = (bucket > 0)[..., None]
-    mean = (F.embedding(bucket, text.gram_embedding.weight) * real).sum(-2) / real.sum(-2).clamp(min=1)
-    vectors: Tensor = text.linear(mean) * real.any(-2)
-    return vectors
 
 
 def export_graph(
@@ -176,7 +136,7 @@ def export_graph(
     missing = [name for name in ("onnx", "onnxscript") if format == "onnx" and find_spec(name) is None]
     if missing:
         raise InputError(f"ONNX needs {' and '.join(missing)}: pip install 'recsys-zoo[export]'.")
-    graph = Graph(checkpoint, k).eval()
+    graph = Graph(checkpoint, k, format).eval()
     progress(f"tracing {checkpoint.network.title}")
     program = traced(graph)
     items = {"item_id": list(checkpoint.items.tokens), "popularity": checkpoint.popularity[1:]}
@@ -191,7 +151,11 @@ def export_graph(
 
 
 def traced(graph: Graph) -> torch.export.ExportedProgram:
-    """The graph for any number of users, any length up to `max_len`, any number of queries and exclusions."""
+    """The graph for any number of users, any length up to `max_len`, any number of queries and exclusions.
+
+    Raises:
+        InputError: what the model does depends on values that a graph does not know.
+    """
     users, length = torch.export.Dim("users", min=1), torch.export.Dim("length", min=1, max=max(2, graph.max_len))
     size = min(3, graph.max_len)
     along = {1: length} if graph.max_len > 1 else {}
@@ -208,17 +172,30 @@ def traced(graph: Graph) -> torch.export.ExportedProgram:
     given = [examples[name] for name in graph.inputs]
     shapes = [shape for _, shape in given]
     nested = (*shapes[:2], *[tuple(shapes[2:])] * (len(shapes) > 2))  # what *more takes is one of its arguments
-    with torch.no_grad():
-        return torch.export.export(graph, tuple(example for example, _ in given), dynamic_shapes=nested)
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The tensor attributes")  # what a forward leaves behind, and no one reads
+            return torch.export.export(graph, tuple(example for example, _ in given), dynamic_shapes=nested)
+    except Exception as error:  # of whatever kind torch finds
+        raise InputError(f"{graph.network.title} cannot be traced as a graph ({brief(error)}).") from error
 
 
 def _onnx(program: torch.export.ExportedProgram, graph: Graph, checkpoint: Checkpoint, path: Path) -> None:
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of torchvision, which nobody asked for
-    made = torch.onnx.export(program, dynamo=True, input_names=graph.inputs, output_names=graph.outputs, verbose=False)
+    from onnxscript import optimizer
+
+    for chatty in ("torch.onnx", "onnxscript"):  # of torchvision, which nobody asked for, and of what was not folded
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    made = torch.onnx.export(
+        program, input_names=graph.inputs, output_names=graph.outputs, dynamo=True, optimize=False, verbose=False
+    )
     assert made is not None, "the new exporter returns a program"
+    # all of its optimisation but the rules, of which one takes x + 1e-15 for x, also where x is 0 and divided by
+    optimizer.inline(made.model)
+    optimizer.fold_constants(made.model)
+    optimizer.remove_unused_nodes(made.model)
     made.model.metadata_props.update(
         {
-            "model": type(checkpoint.network).__name__,
+            "model": checkpoint.network.title,
             "max_len": str(graph.max_len),
             "k": str(graph.k),
             "items_sha256": checkpoint.items.sha256,

@@ -112,7 +112,10 @@ class Hub:
 
 
 class Wandb:
-    """A version of a wandb artifact; wandb's own client fetches and logs in."""
+    """A version of a wandb artifact; wandb's own client logs in and finds each file, which comes as from any server.
+
+    The client itself would begin anew where a connection broke.
+    """
 
     _ADDRESS = re.compile(r"wandb://(?P<path>[\w.-]+/[\w.-]+/[\w.-]+:(?P<alias>[\w.-]+))", re.ASCII)
 
@@ -126,13 +129,13 @@ class Wandb:
 
     def manifest(self, folder: Path, progress: Progress) -> None:
         """See `Remote`."""
-        self._get(MANIFEST, None, folder)
+        self._get(MANIFEST, None, folder, progress)
 
     def file(self, name: str, entry: Entry, folder: Path, progress: Progress) -> None:
         """See `Remote`."""
-        self._get(name, entry.size, folder)
+        self._get(name, entry.size, folder, progress)
 
-    def _get(self, name: str, size: int | None, folder: Path) -> None:
+    def _get(self, name: str, size: int | None, folder: Path, progress: Progress) -> None:
         import wandb
 
         try:
@@ -146,8 +149,8 @@ class Wandb:
                 raise InputError(f"{self.address}: {name} has {there} bytes there, which is not what it may have.")
             if entries[name].ref is not None:
                 raise InputError(f"{self.address}: {name} is a reference to another place, which is not followed.")
-            (folder / name).unlink(missing_ok=True)
-            self._artifact.get_entry(name).download(root=str(folder), skip_cache=True)
+            (found,) = self._artifact.files(names=[name])
+            web.get(found.direct_url, folder / name, there, True, progress)
         except (wandb.errors.Error, ValueError, OSError) as error:
             if isinstance(error, InputError) or (isinstance(error, OSError) and error.errno in DISK_FULL):
                 raise

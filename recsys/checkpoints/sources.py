@@ -48,6 +48,11 @@ def fetch(source: str | Path, progress: Progress = lambda message: None) -> Path
     return folder
 
 
+def published(source: str) -> bool:
+    """Whether `fetch` takes this for an address or a name in the zoo's list, and not for a folder."""
+    return "://" in source or (registry.NAME.fullmatch(source) is not None and source in registry.read())
+
+
 def listed(entry: registry.Entry, progress: Progress, file: Path | None = None) -> Path:
     """The verified folder of what an entry of the list in `file` names.
 

@@ -39,7 +39,7 @@ def get(url: str, target: Path, most: int, exact: bool, progress: Progress) -> N
     """Write what `url` holds to `target`; what lies there already is taken as its beginning.
 
     Args:
-        url: The address of the file.
+        url: The address of the file. What stands behind its `?`, which may be a signature, is told to nobody.
         target: Where it goes.
         most: Bytes that it may have at most.
         exact: Whether it must have as many.
@@ -58,7 +58,7 @@ def get(url: str, target: Path, most: int, exact: bool, progress: Progress) -> N
             if error.code == 416 and before:  # what has come is no beginning of what is there now
                 target.unlink()
             elif error.code < 500:
-                raise InputError(f"{url}: the server says {error.code} {error.reason}.") from error
+                raise InputError(f"{_shown(url)}: the server says {error.code} {error.reason}.") from error
             failure: Exception = error
         except (urllib.error.URLError, HTTPException, OSError) as error:
             if isinstance(error, OSError) and error.errno in DISK_FULL:
@@ -70,7 +70,8 @@ def get(url: str, target: Path, most: int, exact: bool, progress: Progress) -> N
             break
         time.sleep(0.1 * 4**attempt)
     reason = getattr(failure, "reason", failure)
-    raise Unreachable(f"{url}: the server does not answer as it should ({reason}); the next run goes on from here.")
+    said = f"the server does not answer as it should ({reason}); the next run goes on from here."
+    raise Unreachable(f"{_shown(url)}: {said}")
 
 
 def _go_on(url: str, target: Path, start: int, most: int, exact: bool, progress: Progress) -> None:
@@ -87,7 +88,7 @@ def _go_on(url: str, target: Path, start: int, most: int, exact: bool, progress:
         if expected is not None and (expected > most or (exact and expected != most)):
             target.unlink(missing_ok=True)
             raise InputError(
-                f"{url}: the server has {expected:,} bytes; it should be {most:,}{'' if exact else ' at most'}."
+                f"{_shown(url)}: the server has {expected:,} bytes; it should be {most:,}{'' if exact else ' at most'}."
             )
         said = time.monotonic()
         with target.open("ab" if goes_on else "wb") as file:
@@ -101,7 +102,7 @@ def _go_on(url: str, target: Path, start: int, most: int, exact: bool, progress:
                     progress(f"{target.name}: {come / 1e6:,.1f} of {most / 1e6:,.1f} MB" if exact else target.name)
     if come > most:
         target.unlink(missing_ok=True)
-        raise InputError(f"{url}: the server sends more than the {most:,} bytes that it may have.")
+        raise InputError(f"{_shown(url)}: the server sends more than the {most:,} bytes that it may have.")
     if come < (most if exact else expected or 0):
         raise ConnectionError(f"it broke off after {come:,} bytes")
 
@@ -114,8 +115,12 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         """Refuse what would be read in the open."""
         if urlsplit(newurl).scheme != "https" and not (_is_here(req.full_url) and _is_here(newurl)):
-            raise InputError(f"{req.full_url}: it leads to {newurl!r:.200}, which is not https.")
+            raise InputError(f"{_shown(req.full_url)}: it leads to {_shown(newurl)!r:.200}, which is not https.")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _shown(url: str) -> str:
+    return url.partition("?")[0]
 
 
 def _opener(url: str) -> Any:

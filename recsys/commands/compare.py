@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys import experiments
+from recsys.commands.output import step
 from recsys.commands.parsing import call
 from recsys.errors import InputError
 from recsys.experiments import Comparison, Group, Row, formats
@@ -34,7 +35,7 @@ def compare(
     are over seeds, and those of differences Welch's.
 
     Args:
-        runs: Folders of runs, of wandb's offline runs or of exported checkpoints, and ENTITY/PROJECT on a server.
+        runs: Folders of runs, of wandb's offline ones or of checkpoints; ENTITY/PROJECT[/RUN_ID] on a server.
         metric: Metrics to show; the table is sorted by the first.
         baseline: Folder, name or model of the run to compare with (default: the first).
         slice: Name of a slice of the test requests, as `recsys test` was told them: of these alone.
@@ -44,7 +45,7 @@ def compare(
     chosen = format or (Path(output).suffix.removeprefix(".") if output else "terminal")
     if chosen not in ("terminal", *formats.FORMATS):
         raise InputError(f"--output {output}: must end in one of .{', .'.join(formats.FORMATS)}, or give --format.")
-    found = experiments.comparison(experiments.read_runs(runs), metric, baseline, slice)
+    found = experiments.comparison(experiments.read_runs(runs), metric, baseline, slice, step)
     for warning in found.warnings:
         print(f"recsys: warning: {warning}", file=sys.stderr)
     if output is None and chosen == "terminal":
@@ -112,7 +113,7 @@ def main(args: list[str]) -> None:
         args,
         positional=True,
         lists={
-            "runs": "Folders of runs, wandb's offline ones too, or of checkpoints, and ENTITY/PROJECT on a server.",
+            "runs": "Folders of runs, of wandb's offline ones or of checkpoints; ENTITY/PROJECT[/RUN_ID] on a server.",
             "--metric": METRICS,
         },
     )

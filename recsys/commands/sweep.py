@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from recsys.errors import InputError
 from recsys.experiments.space import Space, corners, flat, overridden, read_space
 from recsys.experiments.sweep import BEST, Outcome, Sweep
 from recsys.experiments.sweep import sweep as run
-from recsys.experiments.trials import slots
+from recsys.experiments.trials import slots, visible
 
 PLACED = ("--runs", "--name", "--ckpt_path")
 SHOWN = 10
@@ -61,10 +62,11 @@ def sweep(
             raise InputError(f"--{key}: is in {space} too; leave one out.")
     config = resolved(fit, everything=False)
     check_values(config, dimensions)
+    gpus = devices(everything["trainer"])
     folder = Path(output or f"sweeps/{everything['name']}")
     asked = Sweep(folder, config, everything, dimensions, trials, seed, prune, (sys.executable, "-m", "recsys", "fit"))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    found = run(asked, slots(jobs, devices(), cores, os.environ), step)
+    found = run(asked, slots(jobs, gpus, cores, os.environ), step)
     print_outcomes(found, asked)
 
 
@@ -84,14 +86,20 @@ def check_values(config: dict[str, Any], space: Space) -> None:
                     raise InputError(f"--space: {key} {value!r} would become {taken.get(key)!r}; write it so.")
 
 
-def devices() -> list[str]:
-    """The GPUs that may be used, as CUDA_VISIBLE_DEVICES names them."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
+def devices(trainer: Mapping[str, Any]) -> list[str]:
+    """The GPUs that trials may use, as CUDA_VISIBLE_DEVICES names them; none where the config trains on the CPU.
+
+    Raises:
+        InputError: the config asks for more than the one GPU that a trial sees.
+    """
     import torch
 
-    return [str(i) for i in range(torch.cuda.device_count())]
+    if trainer["accelerator"] not in ("auto", "gpu", "cuda"):
+        return []
+    found = visible(os.environ.get("CUDA_VISIBLE_DEVICES"), torch.cuda.device_count())
+    if found and str(trainer["devices"]) not in ("auto", "1", "-1", "[0]"):
+        raise InputError(f"--trainer.devices {trainer['devices']}: a trial of a sweep sees one GPU; leave it out.")
+    return found
 
 
 def print_outcomes(found: list[Outcome], asked: Sweep) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,8 @@ import polars as pl
 from recsys.errors import InputError
 from recsys.experiments.runs import KEYS, Run
 from recsys.experiments.settings import flags, over_seeds, settings, welch
-from recsys.metrics import Average, Interval, holm, mean_interval, paired_interval, randomisation_test, wilcoxon_test
+from recsys.metrics import Average, Interval, holm, mean_interval, mean_intervals, randomisation_test, wilcoxon_test
+from recsys.metrics.intervals import differences, mean_of
 
 LOWER = ("loss", "first_rank", "miscalibration", "rmse", "mae", "error")
 """Metrics that are the better the lower they are, by the beginning of their names."""
@@ -52,12 +54,12 @@ class _Values:
     requests: pl.DataFrame | None = None
     """Columns user_id, request_id and value."""
 
-    @property
+    @cached_property
     def clusters(self) -> np.ndarray:
         assert self.requests is not None
-        return self.requests["user_id"].rank("dense").cast(int).to_numpy() - 1
+        return self.requests["user_id"].rank("dense").cast(pl.Int64).to_numpy() - 1
 
-    @property
+    @cached_property
     def by_request(self) -> np.ndarray:
         assert self.requests is not None
         return self.requests["value"].to_numpy()
@@ -89,20 +91,38 @@ def compare(
     return [_rows(group, metric, next((r for r in group if r.folder == place), group[0]), inside) for group in groups]
 
 
+def differences_within(rows: Sequence[Row], base: Row, metric: str, inside: str | None) -> list[Interval | None]:
+    """The rows' paired differences to `base` in a slice, or in all requests; None without values per request there."""
+    average: Average = "user" if base.run.protocol.get("average") == "user" else "request"
+
+    def read(row: Row) -> _Values | None:
+        known = all(run.has_column(metric) and run.has_slice(inside) for run in row.runs)
+        return _values(list(row.runs), metric, average, inside) if known else None
+
+    of_base, each = read(base), [read(row) for row in rows]
+    if of_base is None:
+        return [None] * len(rows)
+    known = {i: own for i, own in enumerate(each) if own is not None}
+    _, apart = _intervals(list(known.values()), of_base, average)
+    found = dict(zip(known, apart.values(), strict=True))
+    return [found.get(i) for i in range(len(rows))]
+
+
 def _rows(runs: list[Run], metric: str, baseline: Run, inside: str | None) -> list[Row]:
     average: Average = "user" if baseline.protocol.get("average") == "user" else "request"
     grouped = settings(runs)
     of_base = next(seeds for seeds in grouped if any(run is baseline for run in seeds))
     base = _values(of_base, metric, average, inside)
+    each = [base if seeds is of_base else _values(seeds, metric, average, inside) for seeds in grouped]
+    values, apart = _intervals(each, base, average)
     rows, tests = [], []
-    for seeds in grouped:
-        own = base if seeds is of_base else _values(seeds, metric, average, inside)
+    for i, (seeds, own) in enumerate(zip(grouped, each, strict=True)):
         among = over_seeds(own.seeds) if len(own.seeds) > 1 else None
-        row = Row(seeds[0], _value(own, metric, average), None, runs=tuple(seeds), seeds=among, flags=flags(seeds))
-        if own is not base and own.requests is not None and base.requests is not None:
-            _check_same(own, base)
+        value = values[i] if i in values else _value(own, metric, average)
+        row = Row(seeds[0], value, None, runs=tuple(seeds), seeds=among, flags=flags(seeds))
+        if i in apart:
+            row = replace(row, difference=apart[i], paired=True)
             pair = own.by_request, base.by_request, base.clusters
-            row = replace(row, difference=paired_interval(*pair, average=average), paired=True)
             tests.append((randomisation_test(*pair, average=average), wilcoxon_test(*pair)))
         elif own is not base:
             row = replace(row, difference=welch(own.seeds, base.seeds))
@@ -116,17 +136,29 @@ def _rows(runs: list[Run], metric: str, baseline: Run, inside: str | None) -> li
     )
 
 
+def _intervals(each: list[_Values], base: _Values, average: Average) -> tuple[dict[int, Interval], dict[int, Interval]]:
+    """Of those that are paired with the base, and of itself, the values and the differences; users are drawn once."""
+    if base.requests is None:
+        return {}, {}
+    paired = {i: own for i, own in enumerate(each) if own.requests is not None}
+    for own in paired.values():
+        _check_same(own, base)
+    values = {f"{i}": own.by_request for i, own in paired.items()}
+    apart = {f"{i}-": differences(values[f"{i}"], base.by_request) for i, own in paired.items() if own is not base}
+    found = mean_intervals(values | apart, base.clusters, average=average)
+    return {i: found[f"{i}"] for i in paired}, {i: found[f"{i}-"] for i in paired if f"{i}-" in found}
+
+
 def _values(runs: list[Run], metric: str, average: Average, inside: str | None) -> _Values:
     column = metric.removeprefix("test/")
-    tables = [run.requests(inside) for run in runs] if inside or all(run.has_requests for run in runs) else []
-    if tables and all(column in table.columns for table in tables):
-        each = [_Values([run], [], _values_of(table, column)) for run, table in zip(runs, tables, strict=True)]
+    if all(run.has_column(column) for run in runs):
+        each = [_Values([run], [], _values_of(run.requests(inside, [column]), column)) for run in runs]
         for other in each[1:]:
             _check_same(other, each[0])
-        mean = np.mean([own.by_request for own in each], axis=0)
         assert each[0].requests is not None
-        seeds = [mean_interval(own.by_request, own.clusters, rounds=1, average=average).mean for own in each]
-        return _Values(runs, seeds, each[0].requests.with_columns(value=mean))
+        seeds = [mean_of(own.by_request, own.clusters, average) for own in each]
+        mean = np.mean([own.by_request for own in each], axis=0)
+        return _Values(runs, seeds, each[0].requests.with_columns(pl.Series("value", mean)))
     if inside:
         raise InputError(f"--metric {metric}: has no values per request in {runs[0].name}, of which slices are made.")
     found = [run.metric(metric) for run in runs]
@@ -151,7 +183,7 @@ def _value(own: _Values, metric: str, average: Average) -> Interval:
 def _check_same(own: _Values, other: _Values) -> None:
     assert own.requests is not None
     assert other.requests is not None
-    if not own.requests.select(KEYS).equals(other.requests.select(KEYS)):
+    if not all(own.requests[key].equals(other.requests[key]) for key in KEYS):
         raise InputError(
             f"{own.runs[0].folder}: has other test requests than {other.runs[0].folder}; run `recsys test` again."
         )

@@ -1,11 +1,12 @@
 """The whole answer of a comparison: groups that may be ranked, why others may not, and what is left out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from recsys.errors import InputError, did_you_mean
 from recsys.experiments.compare import Row, comparable, compare
+from recsys.experiments.fetching import fetched
 from recsys.experiments.runs import Run
 from recsys.experiments.settings import differing
 
@@ -61,7 +62,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Groups, the largest question first, and the runs that have no answer to it."""
+    """Groups, first that of the baseline and then the largest, and the runs that have no answer to it."""
 
     metrics: tuple[str, ...]
     groups: list[Group]
@@ -72,31 +73,44 @@ class Comparison:
 
 
 def comparison(
-    runs: Sequence[Run], metrics: Sequence[str] | None = None, baseline: str | None = None, inside: str | None = None
+    runs: Sequence[Run],
+    metrics: Sequence[str] | None = None,
+    baseline: str | None = None,
+    inside: str | None = None,
+    progress: Callable[[str], None] = lambda message: None,
 ) -> Comparison:
-    """Compare the runs that have the metrics.
+    """Compare the runs that have the metrics; of runs on a server, what their tests uploaded is fetched.
 
     Args:
         runs: as `find_runs` or `read_runs` finds them.
         metrics: the first sorts; by default what `recsys test` measures.
         baseline: folder, name or model of the run to compare with; by default the first of each group.
         inside: name of a slice.
+        progress: told in a sentence what takes time.
 
     Raises:
         InputError: no run has the metrics, or is called like the baseline, or the slice is unknown.
     """
     chosen = _chosen(runs, metrics)
+    runs, notes = fetched(runs, [name.removeprefix("test/") for name in chosen], progress)
     having = [run for run in runs if all(run.metric(name) is not None or run.has_column(name) for name in chosen)]
-    left = [(run, _why_left(run, chosen)) for run in runs if not any(run is other for other in having)]
+    if inside is not None:
+        knowing = [run for run in having if run.has_slice(inside)]
+        if notes and not knowing:
+            raise InputError(f"--slice {inside}: {notes[0]}")
+        having = knowing or having  # the first of which will say what it lacks
+    left = [(run, _why_left(run, chosen, inside)) for run in runs if not any(run is other for other in having)]
     base = None if baseline is None else _called(having, baseline)
     groups: list[Group] = []
-    for members in comparable(having, chosen):
+    apart = comparable(having, chosen)
+    apart.sort(key=lambda members: (not any(run is base for run in members), -len(members)))
+    for members in apart:
         rows = {name: compare(members, name, base, inside)[0] for name in chosen}
         ranked = rows[chosen[0]]
         first = groups[0].ranked[0].run if groups else None
         why = () if first is None else tuple(reasons(ranked[0].run, first, chosen))
         groups.append(Group(rows, differing([row.runs for row in ranked]), why, inside))
-    warnings = tuple(dict.fromkeys(sentence for run in runs for sentence in run.warnings))
+    warnings = tuple(dict.fromkeys([*notes, *(sentence for run in runs for sentence in run.warnings)]))
     return Comparison(tuple(chosen), groups, left, warnings, inside)
 
 
@@ -106,7 +120,7 @@ def reasons(run: Run, other: Run, metrics: Sequence[str]) -> list[str]:
     if run.fingerprint != other.fingerprint:
         found.append(f"other data: {_data(run)} instead of {_data(other)}")
     for metric in metrics:
-        mine, theirs = run.protocol_of(metric), other.protocol_of(metric)
+        mine, theirs = (_rules(each.protocol_of(metric), bool(found)) for each in (run, other))
         unlike = [key for key in sorted({*mine, *theirs}) if mine.get(key) != theirs.get(key)]
         said = [f"{key.replace('_', ' ')} {_said(mine.get(key))} instead of {_said(theirs.get(key))}" for key in unlike]
         if said:
@@ -115,7 +129,8 @@ def reasons(run: Run, other: Run, metrics: Sequence[str]) -> list[str]:
 
 
 def _chosen(runs: Sequence[Run], metrics: Sequence[str] | None) -> list[str]:
-    known = sorted({name.removeprefix("test/") for run in runs for name in {**run.metrics, **run.catalogue}})
+    every = {name.removeprefix("test/") for run in runs for name in {**run.metrics, **run.catalogue}}
+    known = [name for name in every if name.partition("/")[0] not in BASELINES]
     if metrics is None:
         found = [name for name in USUAL if any(run.metric(name) is not None for run in runs)]
         if not found:
@@ -125,12 +140,13 @@ def _chosen(runs: Sequence[Run], metrics: Sequence[str] | None) -> list[str]:
         return found[: 2 if both and found[1] == USUAL[1] else 1]
     for name in metrics:
         if not any(run.metric(name) is not None or run.has_column(name) for run in runs):
-            raise InputError(f"--metric {name}: not measured in {runs[0].name}.{did_you_mean(name, known)}")
+            where = runs[0].name if len(runs) == 1 else f"any of the {len(runs):,} runs"
+            raise InputError(f"--metric {name}: not measured in {where}.{did_you_mean(name, known)}")
     return list(metrics)
 
 
-def _why_left(run: Run, metrics: Sequence[str]) -> str:
-    missing = ", ".join(name for name in metrics if run.metric(name) is None)
+def _why_left(run: Run, metrics: Sequence[str], inside: str | None) -> str:
+    missing = ", ".join(name for name in metrics if run.metric(name) is None) or f"values per request of {inside}"
     return f"{run.state}, {'tested, but ' * run.tested}without {missing}"
 
 
@@ -139,6 +155,11 @@ def _called(runs: Sequence[Run], baseline: str) -> Run:
         if baseline in (str(run.folder), run.name, run.folder.parent.name, run.model):
             return run
     raise InputError(f"--baseline {baseline}: none of {', '.join(sorted({run.name for run in runs}))}.")
+
+
+def _rules(protocol: dict[str, Any], other_data: bool) -> dict[str, Any]:
+    """Other data have another number of items, which need not be said too."""
+    return {key: value for key, value in protocol.items() if not (other_data and key == "items")}
 
 
 def _data(run: Run) -> str:

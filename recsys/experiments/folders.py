@@ -73,24 +73,37 @@ def read_run(folder: Path) -> Run:
         InputError: a file is not what a run writes.
     """
     logged = run_of(folder, logs) if (logs := [*map(read_offline, _logs(folder))]) else None
-    run = _exported(folder / CHECKPOINT, logged or _nothing(folder))
-    result, said = _json(folder / RESULT), _json(folder / FACTS)
+    run, said = _exported(folder / CHECKPOINT, logged or _nothing(folder)), _json(folder / FACTS)
+    own = {"model": said.get("model"), "data": said.get("data"), "fingerprint": said.get("data_fingerprint")}
+    run = tested(replace(run, **{name: value for name, value in own.items() if value}), folder)
+    return replace(
+        run,
+        config=flat(_config(folder)) or run.config,
+        facts=run.facts | said,
+        state=said.get("state") or (logged.state if logged else _state(folder)),
+        name=f"{folder.parent.name}/{folder.name}",
+    )
+
+
+def tested(run: Run, folder: Path) -> Run:
+    """The run with the results of its test, which lie in `folder`, where there are any.
+
+    Raises:
+        InputError: they are not what `recsys test` writes.
+    """
+    result = _json(folder / RESULT)
     ends = {name: (ends[0], ends[1]) for name, ends in result.get("intervals", {}).items() if None not in ends}
     return replace(
         run,
-        model=result.get("model") or said.get("model") or run.model,
-        data=result.get("data") or said.get("data") or run.data,
-        fingerprint=result.get("data_fingerprint") or said.get("data_fingerprint") or run.fingerprint,
+        model=result.get("model") or run.model,
+        data=result.get("data") or run.data,
+        fingerprint=result.get("data_fingerprint") or run.fingerprint,
         protocol=result.get("protocol", {}),
         metrics=run.metrics | _numbers(result.get("metrics", {})),
         protocols=run.protocols | result.get("protocols", {}),
         intervals=run.intervals | ends,
         slices=result.get("slices", {}),
         catalogue=result.get("catalogue", {}),
-        config=flat(_config(folder)) or run.config,
-        facts=run.facts | said,
-        state=said.get("state") or (logged.state if logged else _state(folder)),
-        name=f"{folder.parent.name}/{folder.name}",
     )
 
 

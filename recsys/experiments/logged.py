@@ -10,7 +10,7 @@ from recsys.experiments.wandb_log import number, read_history, read_log
 
 STEP, OWN_STEP = "trainer/global_step", "_step"
 """What Lightning counts, and wandb where Lightning does not."""
-INTERVALS = "intervals"
+INTERVALS, FILES = "intervals", "files"
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ def run_of(folder: Path, parts: Sequence[Logged]) -> Run:
     fits = [part for part in parts if part.fits]
     config = next((part.config["cli"] for part in [*fits, *parts] if part.ours), {}) if ours else said
     ends = summary.pop(INTERVALS, {}) if ours else {}
+    summary.pop(FILES, None) if ours else None
     return Run(
         folder=folder,
         model=_text(said.get("model")),

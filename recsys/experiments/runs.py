@@ -1,6 +1,6 @@
 """A run, wherever it was read from: what it was to do, how it ended and what it measured."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, Literal
 import polars as pl
 
 from recsys.errors import InputError, did_you_mean
+from recsys.experiments.uploads import Upload
 
 State = Literal["finished", "failed", "unfinished"]
 """Unfinished: still running, or killed before it could say how it ended."""
@@ -50,6 +51,10 @@ class Run:
     """As in sasrec_qilin/20250102-030405."""
     warnings: tuple[str, ...] = ()
     """Sentences about what could not be read."""
+    upload: Upload | None = field(default=None, repr=False, compare=False)
+    """What its test has left on a server, as long as it has not been fetched."""
+    files: Path | None = None
+    """Where that lies since."""
     read_curves: Callable[[], Curves] = field(default=dict, repr=False, compare=False)
     """What `curves` are read by, as logs are long and not every comparison looks at them."""
 
@@ -81,34 +86,63 @@ class Run:
             return {**(self.protocols.get("full") or self.protocol), "split": "valid"}
         return self.protocols.get(ranker_and_protocol[-1] or "full") or self.protocols.get("full") or self.protocol
 
-    def requests(self, inside: str | None = None) -> pl.DataFrame:
-        """One row per test request, of the slice `inside` alone where one is named, sorted by user and request.
+    def requests(self, inside: str | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """One row per test request, sorted by user and request; of a run on a server they are fetched.
+
+        Args:
+            inside: of the slice of that name alone.
+            columns: beside user and request; all where none are named, of which there may be hundreds.
 
         Raises:
             InputError: the rows, or the slice, are not there.
         """
-        parts = sorted(self.folder.glob("test_requests*.parquet"))
+        place = self._fetched()
+        parts = sorted(place.glob("test_requests*.parquet"))
         if not parts:
             raise InputError(f"{self.folder}: no test_requests.parquet; run `recsys test` again.")
-        rows = pl.concat([pl.read_parquet(part) for part in parts]).sort(KEYS)
+        read = None if columns is None else [*KEYS, *["request"] * (inside is not None), *columns]
+        rows = pl.concat([pl.read_parquet(part, columns=read) for part in parts]).sort(KEYS)
         if inside is None:
             return rows
-        if not (self.folder / SLICES).is_file():
+        if not (place / SLICES).is_file():
             raise InputError(f"{self.folder}: no {SLICES}; run `recsys test` again.")
-        members = pl.read_parquet(self.folder / SLICES)
+        members = pl.read_parquet(place / SLICES)
         if inside not in members.columns[1:]:
-            raise InputError(f"--slice {inside}: {self.folder} has none.{did_you_mean(inside, members.columns[1:])}")
+            raise InputError(
+                f"--slice {inside}: no such slice in {self.folder}.{did_you_mean(inside, members.columns[1:])}"
+            )
         return rows.join(members.filter(pl.col(inside)), on="request", how="semi").sort(KEYS)
 
     @property
     def has_requests(self) -> bool:
-        """Whether its values per request can be read."""
-        return any(self.folder.glob("test_requests*.parquet"))
+        """Whether its values per request are on this machine."""
+        return any((self.files or self.folder).glob("test_requests*.parquet"))
 
     def has_column(self, metric: str) -> bool:
-        """Whether there is a value per request of a metric."""
-        part = next(iter(sorted(self.folder.glob("test_requests*.parquet"))), None)
-        return part is not None and metric.removeprefix("test/") in pl.read_parquet_schema(part)
+        """Whether a value per request of a metric is on this machine."""
+        return metric.removeprefix("test/") in self._columns
+
+    def has_slice(self, name: str | None) -> bool:
+        """Whether it is known which requests are in a slice; in that of all, None, where there are rows at all."""
+        return self.has_requests if name is None else name in self._slices
+
+    @cached_property
+    def _slices(self) -> frozenset[str]:
+        file = (self.files or self.folder) / SLICES
+        return frozenset([*pl.read_parquet_schema(file)][1:] if self.has_requests and file.is_file() else ())
+
+    @cached_property
+    def _columns(self) -> frozenset[str]:
+        part = next(iter(sorted((self.files or self.folder).glob("test_requests*.parquet"))), None)
+        return frozenset(() if part is None else pl.read_parquet_schema(part))
+
+    def _fetched(self) -> Path:
+        if self.upload is None:
+            return self.files or self.folder
+        try:
+            return self.upload.fetch()
+        except InputError as error:
+            raise InputError(f"{self.folder}: {error}.") from error
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

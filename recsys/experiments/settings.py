@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import PurePath
 from statistics import fmean, stdev
@@ -37,6 +38,9 @@ ELSEWHERE = (
     *("model_checkpoint", "weights_save_path", "_wandb"),
 )
 """Where things lie and what is shown: no part of a setting. Data is told apart by its fingerprint."""
+SCORES_CALLBACK = "recsys.training.scores.WriteScores"
+"""What a sweep gives each of its trials to see how it does: no part of a setting either."""
+_ELSEWHERE = re.compile(rf"(?:{'|'.join(map(re.escape, ELSEWHERE))})(?:\.|$)")
 
 
 def settings(runs: Sequence[Run]) -> list[list[Run]]:
@@ -59,10 +63,13 @@ def settings(runs: Sequence[Run]) -> list[list[Run]]:
 
 def configured(run: Run) -> dict[str, Any]:
     """What a run was to do, without where its files lie; a trained model that it grew from is called by its name."""
-    found = {key: value for key, value in run.config.items() if not _is_below(key, ELSEWHERE)}
+    found = {key: value for key, value in run.config.items() if not _ELSEWHERE.match(key)}
     source = found.get("model.warm_start")
-    if isinstance(source, str) and PurePath(source).name == "checkpoint" and len(PurePath(source).parts) > 2:
+    if isinstance(source, str) and "://" not in source and PurePath(source).match("*/*/checkpoint"):
         found["model.warm_start"] = PurePath(source).parts[-3]
+    callbacks = found.get("trainer.callbacks")
+    if isinstance(callbacks, list):
+        found["trainer.callbacks"] = [each for each in callbacks if SCORES_CALLBACK not in str(each)] or None
     return found
 
 
@@ -78,12 +85,12 @@ def differing(groups: Sequence[Sequence[Run]]) -> list[dict[str, Any]]:
 
 def over_seeds(values: Sequence[float], level: float = 0.95) -> Interval:
     """Mean of one value a seed with Student's interval; without ends where there are fewer than two seeds."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     mean = fmean(values)
     if len(values) < 2:
         return Interval(mean, math.nan, math.nan)
-    half = float(t.ppf((1 + level) / 2, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, (1 + level) / 2)) * stdev(values) / math.sqrt(len(values))
     return Interval(mean, mean - half, mean + half)
 
 
@@ -92,7 +99,7 @@ def welch(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Interv
 
     Without ends where either has fewer than two seeds.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     difference = fmean(a) - fmean(b)
     if min(len(a), len(b)) < 2:
@@ -101,7 +108,7 @@ def welch(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Interv
     if not sum(parts):
         return Interval(difference, difference, difference)
     freedom = sum(parts) ** 2 / sum(part**2 / (len(values) - 1) for part, values in zip(parts, (a, b), strict=True))
-    half = float(t.ppf((1 + level) / 2, freedom)) * math.sqrt(sum(parts))
+    half = float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(sum(parts))
     return Interval(difference, difference - half, difference + half)
 
 
@@ -113,10 +120,6 @@ def flags(runs: Sequence[Run]) -> tuple[str, ...]:
     if any(run.warnings for run in runs):
         found.append("damaged log")
     return tuple(dict.fromkeys(found))
-
-
-def _is_below(key: str, parents: Sequence[str]) -> bool:
-    return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
 
 
 def _short(keys: Sequence[str]) -> dict[str, str]:

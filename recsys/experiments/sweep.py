@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from recsys.errors import InputError
+from recsys.experiments.settings import SCORES_CALLBACK
 from recsys.experiments.space import Choices, Range, Space, Value, flat, overridden
-from recsys.experiments.trials import CONFIG, LOG, SCORES, SCORES_CALLBACK, Trial, held
+from recsys.experiments.trials import CONFIG, LOG, SCORES, Trial, held
 from recsys.files import atomic_file
 
 if TYPE_CHECKING:
@@ -139,6 +140,8 @@ class _Loop:
                         del running[slot]
                 time.sleep(PAUSE)
         finally:
+            for _, trial in running.values():  # all at once, as each may take its time
+                trial.stop()
             for _, trial in running.values():
                 trial.end()
 
@@ -185,7 +188,7 @@ class _Loop:
         value, log = trial.value(), trial.folder / LOG
         if value is None and trial.code == 0:
             raise InputError(f"{log}: the fit has ended without {self.asked.monitor}.")
-        if value is None and not any(each.value is not None for each in outcomes(self.study)):
+        if value is None and number == 0 and not any(each.value is not None for each in outcomes(self.study)):
             raise InputError(f"{log}: the fit failed ({trial.complaint()}).")
         self._tell(number, trial, value, "FAIL" if value is None else "COMPLETE")
         return True

@@ -14,21 +14,34 @@ from typing import IO
 from recsys.errors import InputError
 
 SCORES, LOG, CONFIG = "scores.csv", "log.txt", "config.yaml"
-SCORES_CALLBACK = "recsys.training.scores.WriteScores"
 GRACE = 20
 """Seconds that a process which is told to end may take for it."""
 
 
+def visible(named: str | None, count: int) -> list[str]:
+    """The GPUs that can be used, by the names that CUDA_VISIBLE_DEVICES takes.
+
+    Args:
+        named: what it holds now, ordinals or UUIDs; None where it is not set.
+        count: how many of them CUDA finds, which looks no further than the first that is not there, and at one of MIG's
+            instances, however many are named.
+    """
+    if named is None:
+        return [str(i) for i in range(count)]
+    names = [name.strip() for name in named.split(",")]
+    return names if count and named.startswith("MIG-") else names[:count]
+
+
 def slots(jobs: int | None, devices: Sequence[str], cores: int, environment: Mapping[str, str]) -> list[dict[str, str]]:
-    """What each of the trials that run at once finds in its environment: a GPU, or its share of the cores.
+    """What each of the trials that run at once finds in its environment: a GPU, and its share of the cores.
 
     Without `jobs`, one trial at a time for each device, or one where there is none.
     """
     number = jobs or len(devices) or 1
-    if devices:
-        return [{"CUDA_VISIBLE_DEVICES": devices[i % len(devices)]} for i in range(number)]
-    threads = {"OMP_NUM_THREADS": str(max(1, cores // number))}
-    return [{} if "OMP_NUM_THREADS" in environment else threads for _ in range(number)]
+    shared = number > 1 and "OMP_NUM_THREADS" not in environment
+    threads = {"OMP_NUM_THREADS": str(max(1, cores // number))} if shared else {}
+    gpus = [{"CUDA_VISIBLE_DEVICES": devices[i % len(devices)]} if devices else {} for i in range(number)]
+    return [gpu | threads for gpu in gpus]
 
 
 @contextmanager
@@ -60,6 +73,8 @@ class Trial:
     child: subprocess.Popen | None = field(default=None, init=False)
     read: int = field(default=0, init=False)
     """Scores that have been asked for."""
+    told: bool = field(default=False, init=False)
+    """That it shall end."""
 
     def poll(self) -> bool:
         """Start it unless it runs; True when it has come to its end, well or not."""
@@ -96,15 +111,24 @@ class Trial:
         return [(int(epoch), float(value)) for epoch, value in new]
 
     def complaint(self) -> str:
-        """The last line of its log."""
+        """The last line of its log; what it was killed by says more where it was."""
+        if self.code < 0:
+            name = signal.Signals(-self.code).name
+            return f"killed by {name}{', as by a machine out of memory' if name == 'SIGKILL' else ''}"
         lines = (self.folder / LOG).read_text("utf-8", errors="replace").strip().splitlines()
         return lines[-1].strip() if lines else "it said nothing"
 
+    def stop(self) -> None:
+        """Tell it to end."""
+        if self.child is not None and self.child.poll() is None and not self.told:
+            self.child.send_signal(signal.SIGTERM)
+            self.told = True
+
     def end(self) -> None:
         """Have it end, by force if it does not."""
-        if self.child is None or self.child.poll() is not None:
+        if self.child is None:
             return
-        self.child.send_signal(signal.SIGTERM)
+        self.stop()
         try:
             self.child.wait(GRACE)
         except subprocess.TimeoutExpired:

@@ -8,6 +8,7 @@ are wandb's protobuf messages, whose values are JSON.
 
 import json
 import math
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,8 +22,10 @@ CHUNK = struct.Struct("<IHB")
 """CRC-32, length, type."""
 WHOLE, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 CRC_OF_TYPE = {kind: zlib.crc32(bytes([kind])) for kind in (WHOLE, FIRST, MIDDLE, LAST)}
-HISTORY, SUMMARY = 0x12, 0x1A
-"""Tags of the two kinds of records that logs are full of, behind a record's number: fields 2 and 3, messages."""
+KIND = re.compile(rb"\x08[\x80-\xff]*[\x00-\x7f](.)", re.DOTALL)
+"""A record's number, which is as long as its bytes have their highest bit set, and the tag behind it."""
+HISTORY, SUMMARY = b"\x12", b"\x1a"
+"""Tags of the two kinds of records that logs are full of: fields 2 and 3, messages."""
 
 
 class DamagedError(ValueError):
@@ -55,11 +58,15 @@ def read_log(path: Path) -> Log:
     log, config, summaries = Log(), _Values(), list[bytes]()
 
     def take(entry: bytes) -> None:
-        kind = _kind(entry)
+        found = KIND.match(entry)
+        kind = found[1] if found else b""
         if kind == HISTORY:
             return
-        record = None if kind == SUMMARY else Record.FromString(entry)
-        if record is None or record.WhichOneof("record_type") == "summary":
+        if kind == SUMMARY:
+            summaries.append(entry)
+            return
+        record = Record.FromString(entry)
+        if record.WhichOneof("record_type") == "summary":
             summaries.append(entry)
         elif record.WhichOneof("record_type") == "config":
             config.update(record.config)
@@ -125,11 +132,14 @@ def entries(file: BinaryIO) -> Iterator[bytes]:
                 raise DamagedError(f"is damaged at byte {begin + at:,}")
             if (kind in (WHOLE, FIRST)) == bool(parts):
                 raise DamagedError(f"lacks a part of a record at byte {begin + at:,}")
+            at += CHUNK.size + length
+            if kind == WHOLE:
+                yield content
+                continue
             parts.append(content)
-            if kind in (WHOLE, LAST):
+            if kind == LAST:
                 yield b"".join(parts)
                 parts = []
-            at += CHUNK.size + length
         if len(block) - at and file.tell() % BLOCK:
             raise DamagedError(f"ends within a record at byte {begin + at:,}")
     if parts:
@@ -152,11 +162,15 @@ class _Values:
 
     def update_items(self, items: Any) -> None:
         """What is written last is the last in order, be it a whole or a part of one."""
-        written = self.written
-        for item in items:
-            key = _key(item)
-            written.pop(key, None)
-            written[key] = item.value_json
+        latest: dict[tuple[str, ...], str] = {}
+        for item in reversed(items):  # as nearly all of many items are written over by later ones
+            path = item.nested_key
+            key = (path[0],) if len(path) == 1 else _key(item)
+            if key not in latest:
+                latest[key] = item.value_json
+        for key in reversed(latest):
+            self.written.pop(key, None)
+            self.written[key] = latest[key]
 
     def nested(self) -> dict[str, Any]:
         """As nested mappings, without what wandb keeps for itself."""
@@ -204,17 +218,8 @@ def _each(path: Path, take: Callable[[bytes], None]) -> str | None:
     return None
 
 
-def _kind(entry: bytes) -> int:
-    """The tag behind the record's number, which is as long as its bytes have their highest bit set; 0 for others."""
-    at = 1
-    while at < len(entry) and entry[at] & 0x80:
-        at += 1
-    return entry[at + 1] if entry[:1] == b"\x08" and at + 1 < len(entry) else 0
-
-
 def _key(item: Any) -> tuple[str, ...]:
-    path = item.nested_key
-    return (path[0],) if len(path) == 1 else tuple(path) or (item.key,)
+    return tuple(item.nested_key) or (item.key,)
 
 
 def _value(text: str) -> Any:

@@ -142,11 +142,15 @@ class RecBole(Model):
         rows = self.rows(item, count.clamp(min=1), batch.user)
         if self.model in DOT_PRODUCT:
             return self.inner(*(rows[_FIELD[name]] for name in self._arguments))
+        return self._whole_rows(rows)
+
+    def _whole_rows(self, rows: dict[str, Tensor]) -> Tensor:
+        """Scores `[rows, items]` by RecBole's `full_sort_predict`, some rows at a time."""
         width = self.n_items * self.inner.embedding_size if self.model == "TransRec" else self.n_items
-        size = max(1, _TILE // width)
-        parts = [{name: x[i : i + size] for name, x in rows.items()} for i in range(0, len(item), size)]
+        count, size = len(rows["item_length"]), max(1, _TILE // width)
+        parts = [{name: x[i : i + size] for name, x in rows.items()} for i in range(0, count, size)]
         scores = [self.inner.full_sort_predict(part).view(-1, self.n_items) for part in parts]
-        return torch.cat(scores) if scores else item.new_zeros(0, self.n_items, dtype=torch.float32)
+        return torch.cat(scores) if scores else torch.zeros(0, self.n_items, device=rows["item_length"].device)
 
     def item_vectors(self, item_ids: Tensor | None = None) -> Tensor | None:
         """What the model multiplies `forward` with `[items, dim]`; None of `OTHER_SCORES`."""
@@ -181,8 +185,7 @@ class RecBole(Model):
         for module in self.inner.modules():  # many make tensors on the device that they were told at their birth
             if "device" in vars(module):
                 module.device = item.device
-        padded = item.new_zeros(len(item), self.max_len)
-        padded[:, : item.shape[1]] = item
+        padded = nn.functional.pad(item, (0, self.max_len - item.shape[1]))
         place = torch.arange(self.max_len, device=item.device) - (self.max_len - count)[:, None]
         inverse = padded.gather(1, place % self.max_len)
         target = torch.zeros_like(count) if target is None else target

@@ -35,6 +35,7 @@ class SearchBERT4Rec(SearchBranch, BERT4Rec):
         vector_width: Width of the vectors that came with the items.
         share_text: With content, one encoder for queries and titles.
         gram_dropout: Share of a query's n-grams that is left out at random in training.
+        prefixes: Prefixes of a history, at most, that each step shows of it, drawn at random.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class SearchBERT4Rec(SearchBranch, BERT4Rec):
         vector_width: int = 0,
         share_text: bool = True,
         gram_dropout: float = 0.5,
+        prefixes: int = 16,
     ) -> None:
         super().__init__(
             n_items,
@@ -68,12 +70,13 @@ class SearchBERT4Rec(SearchBranch, BERT4Rec):
         )
         for name in ("mask_ratio", "last_ratio"):  # of a cloze that is not ours
             del self.hyperparameters[name]
+        self.hyperparameters["prefixes"] = self.prefixes = prefixes
         self.grow_reader(dim, buckets, gram_dropout, content, share_text)
         self.query_fusion = Pending(dim)
 
     def training_points(self, batch: Batch) -> tuple[Tensor, Tensor | LazyTable, Tensor]:
-        """The mask behind one prefix of each history, drawn at random, and what the request that came next led to."""
-        chosen = one_a_row(batch)
+        """The mask behind prefixes of each history, drawn at random, and what the requests that came next led to."""
+        chosen = some_of_each(batch, self.prefixes)
         renumbered = chosen.cumsum(0) - 1
         kept = chosen[batch.target_point]
         batch = replace(
@@ -97,10 +100,12 @@ class SearchBERT4Rec(SearchBranch, BERT4Rec):
         return super()._answers(x.index_put(mask, x[mask] + added), item, count, batch)
 
 
-def one_a_row(batch: Batch) -> Tensor:
-    """`[points]` bool: of the points of each row that have a target, one, each with the same chance."""
+def some_of_each(batch: Batch, count: int) -> Tensor:
+    """`[points]` bool: of the points of each row that have a target, at most `count`, each with the same chance."""
     draw = torch.rand(len(batch), device=batch.item.device)
     asked = torch.zeros_like(draw, dtype=torch.bool).index_fill(0, batch.target_point, True)
-    draw = torch.where(asked, draw, -1.0)
-    highest = draw.new_zeros(len(batch.item)).scatter_reduce(0, batch.point_row, draw, "amax")
-    return asked & (draw == highest[batch.point_row])
+    order = torch.where(asked, draw, 1.0).argsort()
+    order = order[batch.point_row[order].argsort(stable=True)]  # row by row, those without a target last
+    row = batch.point_row[order]
+    within = torch.arange(len(row), device=row.device) - torch.searchsorted(row, row)
+    return asked & torch.empty_like(asked).index_put((order,), within < count)

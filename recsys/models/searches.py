@@ -108,7 +108,7 @@ def latest(searches: Searches, batch: Batch, most: int) -> Latest:
     row, position = batch.point_row[:, None], batch.point_position[:, None]
     slot = torch.arange(searches.position.shape[1], device=row.device)
     seen = torch.where(searches.position[batch.point_row] <= position, slot, -1)
-    newest = seen.topk(min(most, len(slot))).values
+    newest = seen.topk(min(most, slot.shape[0])).values
     at = newest.clamp(min=0)
     return Latest(searches.token[row, at], searches.position[row, at], searches.age[row, position, at], newest >= 0)
 

@@ -87,7 +87,7 @@ class SESRec(TargetAttention):
         shares = [(states, logit.masked_fill(~real, -torch.inf).softmax(1), real) for states, logit, real in sides]
         last = past.clicked.sum(1) - 1
         return Reading(
-            state=clicks[torch.arange(len(clicks), device=clicks.device), last],
+            state=clicks[torch.arange(clicks.shape[0], device=clicks.device), last],
             sides=tuple((states, self._sets(share, real)) for states, share, real in shares),
             loss=partial(self._contrasts, shares),
         )
@@ -99,7 +99,7 @@ class SESRec(TargetAttention):
             weight = torch.stack([torch.ones_like(share), share, 1 - share], 1).clamp(min=1e-6).log()
             return weight.masked_fill(~real[:, None], -torch.inf)
         # a set without any token is all of them
-        sets = [torch.where(part.any(1, keepdim=True), part, real) for part in (real, alike, unlike)]
+        sets = [part | (real & ~part.any(1, keepdim=True)) for part in (real, alike, unlike)]
         return torch.zeros_like(share)[:, None].masked_fill(~torch.stack(sets, 1), -torch.inf)
 
     def _contrasts(self, shares: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:

@@ -18,7 +18,7 @@ from recsys.models.base import Loss
 from recsys.models.batch import Batch, point_rows
 from recsys.models.content import tied
 from recsys.models.sasrec import SASRec
-from recsys.models.searches import AGES, Latest, SearchReader, latest, lay_out
+from recsys.models.searches import AGES, Latest, Searches, SearchReader, latest, lay_out
 
 _DRAWN = 1024  # items that each query is told from, in SESRec and UniSAR alike
 _AT_ONCE = 64  # candidates of each point that are rated at once
@@ -120,11 +120,11 @@ class TargetAttention(SearchReader, SASRec):
 
     def states(self, x: Tensor, batch: Batch) -> Tensor:
         """A vector for each point, `[points, dim]`, of the batch's item vectors `[rows, length, dim]`."""
-        return self._answers(self.read(self._past(x, batch, self.tokens(batch))))
+        return self._answers(self.read(self._past(x, batch, self.searches(batch))))
 
     def candidate_scores(self, batch: Batch, candidates: Tensor) -> Tensor:
         """Ratings `[points, k]` of the items `[points, k]`, each by what it finds in the past."""
-        reading = self.read(self._past(self.item_vectors(batch.item), batch, self.tokens(batch)))
+        reading = self.read(self._past(self.item_vectors(batch.item), batch, self.searches(batch)))
         return torch.cat([self._ratings(reading, self.item_vectors(i)) for i in candidates.split(_AT_ONCE, 1)], 1)
 
     def training_loss(self, batch: Batch, loss: Loss) -> Tensor:
@@ -142,7 +142,7 @@ class TargetAttention(SearchReader, SASRec):
             part.view(*ids.shape, rows.shape[1])
             for part, ids in zip(rows.split([ids.numel() for ids in asked]), asked, strict=True)
         )
-        reading = self.read(self._past(x, batch, token))
+        reading = self.read(self._past(x, batch, lay_out(batch, token)))
         total = loss(self._answers(reading)[batch.target_point], table, batch.target_item)
         rating = self._ratings(reading.take(batch.target_point), theirs)
         counted = F.pad(fresh, (1, 0), value=True)
@@ -152,17 +152,17 @@ class TargetAttention(SearchReader, SASRec):
         known = self.agreeing(token), search, item, clicks, drawn, others
         return total + self.agreement * agreement(*known, self.log_temperature.exp()) + reading.loss()
 
-    def _past(self, x: Tensor, batch: Batch, token: Tensor) -> Past:
+    def _past(self, x: Tensor, batch: Batch, searches: Searches) -> Past:
         _, count = point_rows(batch)
         places = self.position_embedding.weight[: x.shape[1]]
         clicked = torch.arange(x.shape[1], device=x.device) < count.clamp(min=1)[:, None]
         clicks = (x[batch.point_row] + places) * clicked[..., None]
-        seen = latest(lay_out(batch, token), batch, self.max_searches)
+        seen = latest(searches, batch, self.max_searches)
         place = self.search_place.weight[: seen.token.shape[1]]
-        searches = torch.where(seen.real[..., None], seen.token + place + self.search_age(seen.age), 0.0)
-        searches = torch.cat([self.no_search.expand(len(searches), 1, -1), searches], 1)
+        known = torch.where(seen.real[..., None], seen.token + place + self.search_age(seen.age), 0.0)
+        known = torch.cat([self.no_search.expand(known.shape[0], 1, -1), known], 1)
         searched = F.pad(seen.real, (1, 0), value=True)
-        return Past(clicks, clicked, searches, searched, seen, count == 0, batch.point_row)
+        return Past(clicks, clicked, known, searched, seen, count == 0, batch.point_row)
 
     def _interests(self, reading: Reading, probe: Tensor) -> Tensor:
         """What each probe `[points, k, dim]` finds in each set of both sides `[points, k, 2 * sets * dim]`."""

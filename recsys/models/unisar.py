@@ -83,7 +83,7 @@ class UniSAR(TargetAttention):
             for decoder, (own, crossed, real) in zip(decoders, views, strict=True)
         ]
         return Reading(
-            state=states[0][torch.arange(len(clicks), device=clicks.device), clicked.sum(1) - 1],
+            state=states[0][torch.arange(clicks.shape[0], device=clicks.device), clicked.sum(1) - 1],
             sides=tuple(
                 (state, torch.zeros_like(state[..., 0]).masked_fill(~real, -torch.inf)[:, None])
                 for state, real in zip(states, (clicked, searched), strict=True)

@@ -1,10 +1,13 @@
 """Which number a note gets as an item: one that tells nothing, unlike its own."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+
+from recsys.errors import InputError
 
 
 @lru_cache(maxsize=2)
@@ -18,6 +21,21 @@ def numbers(notes: int, seed: int) -> np.ndarray:
     item[order] = np.arange(notes)
     item.flags.writeable = False
     return item
+
+
+def notes_of(items: Sequence[str], notes: int, seed: int) -> list[str]:
+    """The release's `note_idx` of each item: what `numbers` has been given.
+
+    Raises:
+        InputError: an item that none of so many notes has become.
+    """
+    number = pl.Series(items, dtype=pl.String).cast(pl.Int64, strict=False)
+    strange = ~(number.is_between(0, notes - 1)).fill_null(False)
+    if strange.any():
+        raise InputError(
+            f"item {items[strange.arg_true()[0]]!r}: none of the {notes:,} notes of Qilin has that number."
+        )
+    return list(map(str, np.argsort(numbers(notes, seed))[number.to_numpy()]))
 
 
 def exist(notes: pl.Series, known: np.ndarray) -> pl.Series:

@@ -27,7 +27,7 @@ def best(
         rows = torch.repeat_interleave(offsets[start : stop + 1].diff())
         ids = seen[bounds[start] : bounds[stop]]
         found[start:stop] = _best_keys(vectors[start:stop].float(), table, k, rows, ids, width)
-    return _unpacked(found)
+    return unpacked(found)
 
 
 def _best_keys(vectors: Tensor, table: Tensor | None, k: int, rows: Tensor, seen: Tensor, width: int) -> Tensor:
@@ -38,7 +38,7 @@ def _best_keys(vectors: Tensor, table: Tensor | None, k: int, rows: Tensor, seen
     cuts = torch.searchsorted(seen, starts).tolist()
     rows, seen = rows[by_id].to(device), seen.to(device)
     # Of all that scores -inf, id 0 comes first: what is excluded can never take the place of this padding.
-    best = _keys(vectors.new_full((len(vectors), k), -torch.inf), torch.zeros(1, dtype=torch.int64, device=device))
+    best = packed(vectors.new_full((len(vectors), k), -torch.inf), torch.zeros(1, dtype=torch.int64, device=device))
     for i, start in enumerate(range(0, items, width)):
         stop = start + width
         scores = vectors[:, start:stop].clone() if table is None else vectors @ table[start:stop].float().T
@@ -63,23 +63,24 @@ def _merged(best: Tensor, scores: Tensor, start: int) -> Tensor:
     if tops.isnan().any():
         raise InputError(NOT_A_NUMBER)
     firsts = start + torch.arange(0, scores.shape[1], _GROUP, device=scores.device)
-    keys = _keys(tops, firsts)
+    keys = packed(tops, firsts)
     needed = min(k, int((keys > best[:, -1:]).sum(dim=1).max()))
     if needed == 0:
         return best
     chosen = keys.topk(needed, dim=1, sorted=False).indices
     requests = torch.arange(len(scores), device=scores.device)[:, None]
     ids = firsts[chosen][:, :, None] + torch.arange(_GROUP, device=scores.device)
-    fresh = _keys(groups[requests, chosen], ids).flatten(1)
+    fresh = packed(groups[requests, chosen], ids).flatten(1)
     return torch.cat([best, fresh], dim=1).topk(k, dim=1).values
 
 
-def _keys(scores: Tensor, ids: Tensor) -> Tensor:
+def packed(scores: Tensor, ids: Tensor) -> Tensor:
     """Pack score and id into one int64 that is larger for a higher score and, of equal scores, for a smaller id."""
     bits = (scores + 0.0).view(torch.int32).to(torch.int64)  # -0.0 + 0.0 is 0.0: two zeros would be two scores
     return (torch.where(bits < 0, bits ^ _FLIP, bits) << 32) + (_LOW - ids)
 
 
-def _unpacked(keys: Tensor) -> tuple[Tensor, Tensor]:
+def unpacked(keys: Tensor) -> tuple[Tensor, Tensor]:
+    """The ids and scores of keys."""
     bits = keys >> 32
     return _LOW - (keys & _LOW), torch.where(bits < 0, bits ^ _FLIP, bits).to(torch.int32).view(torch.float32)

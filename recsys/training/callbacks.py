@@ -19,6 +19,7 @@ from rich.console import Console
 
 from recsys import checkpoints
 from recsys.checkpoints import lightning
+from recsys.data.dataset import read_meta
 from recsys.files import atomic_file
 from recsys.training.module import SequentialRecommender
 from recsys.training.results import measured, scoreboards, sliced, written
@@ -226,6 +227,9 @@ def described(module: SequentialRecommender, metrics: dict[str, float]) -> check
         "vocabulary": list(data.vocabulary),
         "exclude_seen": module.exclude_seen,
     }
+    meta = read_meta(data.path)
+    if "item_numbers" in meta:  # Qilin's notes have other numbers as items, and these two tell which
+        facts["note_numbers"] = {"notes": meta["item_numbers"], "seed": meta.get("options", {}).get("seed")}
     return checkpoints.Checkpoint(module.network, data.dataset.items, data.popularity(), facts, metrics)
 
 

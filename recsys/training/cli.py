@@ -25,7 +25,7 @@ from recsys.errors import InputError, did_you_mean
 from recsys.files import shipped
 from recsys.training.callbacks import ExportCheckpoint, RequestResults, SaveRunConfig, StepSeeds, WritePredictions
 from recsys.training.facts import RunFacts
-from recsys.training.module import SequentialRecommender
+from recsys.training.module import SequentialRecommender, fits_data
 from recsys.training.runs import CHECKPOINT, LAST, latest, new_run, trained
 from recsys.training.throughput import Throughput
 from recsys.training.tracking import apply_flags, begin
@@ -113,12 +113,10 @@ class RecsysCLI(LightningCLI):
         """Choose the run's folder and the weights, and send logs and checkpoints there."""
         config = self.config[self.subcommand]
         root = Path(config.runs)
-        warm_start = config.model.get("warm_start")
-        if self.subcommand == "fit" and warm_start and not Path(warm_start).is_dir():
-            if latest(root, warm_start, CHECKPOINT) is None:
-                self._train_first(root, config)
-            config.model.warm_start = str(trained(root, warm_start))
         self.weights: Path | None = None
+        self.grows_from: Path | None = None
+        if self.subcommand == "fit" and config.model.get("warm_start"):
+            self._find_ancestor(root, config)
         folder = self._resume(root, config) if self.subcommand == "fit" else self._trained(root, config)
         config.trainer.default_root_dir = str(folder)
         config.model_checkpoint.dirpath = str(folder / "checkpoints")
@@ -143,20 +141,29 @@ class RecsysCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Have wandb begin, and load exported weights, when that is what is to be tested."""
         begin(self.trainer)
+        self.model.grows_from = self.grows_from
         if self.weights is not None:
             checkpoint = checkpoints.load(self.weights)
-            if checkpoint.items.sha256 != self.datamodule.dataset.items.sha256:
-                raise InputError(f"{self.weights}: trained on another item vocabulary than {self.datamodule.path}.")
-            other_data = checkpoint.data.get("fingerprint") != self.datamodule.dataset.fingerprint
-            if checkpoint.network.embeds_users and other_data:
-                raise InputError(f"{self.weights}: knows the users of other data than {self.datamodule.path}.")
+            fits_data(checkpoint, self.datamodule, self.named)
             try:
                 self.model.network.load_state_dict(checkpoint.network.state_dict())
             except RuntimeError as error:
                 raise InputError(
-                    f"{self.weights}: holds a {type(checkpoint.network).__name__} that does not fit the configured "
-                    f"{type(self.model.network).__name__} ({error})."
+                    f"{self.named}: holds a {checkpoint.network.title} that does not fit the configured "
+                    f"{self.model.network.title} ({error})."
                 ) from error
+
+    def _find_ancestor(self, root: Path, config: Any) -> None:
+        """Fetch or train what `warm_start` names, unless it is there; the name of a run becomes its folder."""
+        name = config.model.warm_start
+        if Path(name).is_dir():
+            return
+        if latest(root, name, CHECKPOINT) is None:
+            if checkpoints.published(name):  # which stays in the run's config: a folder of the cache says nothing
+                self.grows_from = checkpoints.fetch(name, _say)
+                return
+            self._train_first(root, config)
+        config.model.warm_start = str(trained(root, name))
 
     def _train_first(self, root: Path, config: Any) -> None:
         """Fit the config that `warm_start` names, on the same data and with the shape of what shall grow from it.
@@ -189,11 +196,17 @@ class RecsysCLI(LightningCLI):
                 return earlier
             print(f"No run to resume under {root / config.name}: starting a new one.", file=sys.stderr)
         elif config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
-            raise InputError(f"--ckpt_path {config.ckpt_path}: no such file; `last` or a .ckpt file resumes a fit.")
+            raise InputError(
+                f"--ckpt_path {config.ckpt_path}: no such file; `last` or a .ckpt file resumes a fit. "
+                "A checkpoint is what --model.warm_start begins with."
+            )
         return new_run(root, config.name)
 
     def _trained(self, root: Path, config: Any) -> Path:
-        """The weights to evaluate: the newest run's best (default), `last`, a .ckpt file, or a checkpoint folder."""
+        """The weights to evaluate: the newest run's best (default), `last`, a .ckpt file, or a checkpoint.
+
+        That is a folder, or whatever `checkpoints.fetch` takes.
+        """
         chosen = config.ckpt_path or "best"
         if chosen == "last":
             run = latest(root, config.name, LAST)
@@ -204,10 +217,14 @@ class RecsysCLI(LightningCLI):
         if Path(chosen).is_file():
             return new_run(root, config.name)
         config.ckpt_path = None
-        self.weights = trained(root, config.name) if chosen == "best" else Path(chosen)
-        checkpoints.verify(self.weights)
+        self.weights = checkpoints.fetch(trained(root, config.name) if chosen == "best" else chosen, _say)
+        self.named = str(self.weights) if chosen == "best" else chosen
         own = self.weights.name == CHECKPOINT and self.weights.parent.parent == root / config.name
         return self.weights.parent if own else new_run(root, config.name)
+
+
+def _say(message: str) -> None:
+    print(f"  {message} …", file=sys.stderr, flush=True)
 
 
 def backbone_settings(settings: dict[str, Any], file: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import WandbLogger
 
 import recsys
-from recsys.files import atomic_file
+from recsys.files import atomic_file, sha256
 from recsys.training.module import SequentialRecommender
 from recsys.training.runs import CHECKPOINT
 from recsys.training.throughput import Throughput
@@ -125,8 +125,10 @@ class RunFacts(Callback):
         folder = Path(trainer.default_root_dir)
         for run in _wandb_runs(trainer):
             result = json.loads((folder / "test.json").read_text("utf-8"))
-            run.summary.update({"intervals": result["intervals"]})
-            for file in sorted([*folder.glob("test*.parquet"), folder / "test.json"]):
+            files = sorted([*folder.glob("test*.parquet"), folder / "test.json"])
+            uploaded = [[file.name, sha256(file)] for file in files]
+            run.summary.update({"intervals": result["intervals"], "files": uploaded})
+            for file in files:
                 run.save(str(file), base_path=str(folder), policy="now")
 
     def _begin(self, trainer: pl.Trainer, module: pl.LightningModule, state: str) -> None:

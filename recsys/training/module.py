@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from recsys import checkpoints, metrics, ranking
+from recsys.checkpoints import Checkpoint
 from recsys.data import SequenceData
 from recsys.errors import InputError, did_you_mean
 from recsys.losses import Loss
@@ -54,10 +55,10 @@ class SequentialRecommender(pl.LightningModule):
             lists too.
         slices: Requests that `recsys test` looks at apart, by name and rule (default: by length of history, by targets
             outside the vocabulary, after a search).
-        warm_start: What a model that reads searches grows from: the checkpoint folder of a trained backbone (SASRec
-            for SearchSASRec), or the name of a run. Where there is a config of that name but no run, `recsys fit`
-            trains it first, on the same data.
-        freeze_backbone: With `warm_start`: train the search branch alone.
+        warm_start: The checkpoint that training begins with, of a model like this one or, for one that reads searches,
+            of its backbone (SASRec for SearchSASRec): a folder, the name of a run, or whatever `recsys download` takes.
+            Where there is a config of that name but no run, `recsys fit` trains it first, on the same data.
+        freeze_backbone: With `warm_start`: train the search branch alone, where there is one.
         compile_layers: Train with the repeated layers of the network compiled by `torch.compile`.
         k: Items per user that `recsys predict` writes.
     """
@@ -99,6 +100,8 @@ class SequentialRecommender(pl.LightningModule):
         self.cutoffs, self.exclude_seen, self.k = tuple(sorted(cutoffs)), exclude_seen, k
         self.average, self.candidates, self.slices = average, candidates, slices
         self.warm_start, self.freeze_backbone = warm_start, freeze_backbone
+        self.grows_from: Path | None = None
+        """The folder of what `warm_start` names, where that is fetched."""
         if isinstance(network, SearchBranch) and warm_start is not None and freeze_backbone:
             network.part_text()  # what is frozen cannot learn to read queries
         self.compile_layers = compile_layers
@@ -135,7 +138,10 @@ class SequentialRecommender(pl.LightningModule):
             known = [name for name, _ in self.named_buffers() if name.startswith("network.item_embedding.")]
             DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, known)  # all have read the same
         if stage == "fit" and self.warm_start is not None:
-            grow(self.network, Path(self.warm_start), self.data.dataset.items.sha256, self.freeze_backbone)
+            named = f"--model.warm_start {self.warm_start}"
+            source = checkpoints.load(self.grows_from or Path(self.warm_start))
+            fits_data(source, self.data, named)
+            grow(self.network, source.network, named, self.freeze_backbone)
         for callback in self.trainer.callbacks if stage == "fit" else ():  # type: ignore[attr-defined]
             if isinstance(callback, WeightAveraging):  # whose copy was made before the network knew and grew
                 callback.setup(self.trainer, self, stage)
@@ -275,28 +281,47 @@ class SequentialRecommender(pl.LightningModule):
         self.scores |= means
 
 
-def grow(network: Model, folder: Path, items_sha256: str, freeze: bool) -> None:
-    """Put the weights of a trained backbone inside a model that reads searches; freeze them when asked to.
+def fits_data(checkpoint: Checkpoint, data: SequenceData, named: str) -> None:
+    """See that a checkpoint numbers items, and users if it knows any, as the data does.
 
     Raises:
-        InputError: another model, another vocabulary, another shape; to freeze what is not neutral.
+        InputError: it does not, said of what is `named`.
     """
-    if not isinstance(network, SearchBranch):
+    theirs, ours = checkpoint.items, data.dataset.items
+    if theirs.sha256 != ours.sha256:
+        shared = len(set(theirs.tokens) & set(ours.tokens))
         raise InputError(
-            f"--model.warm_start: {type(network).__name__} cannot grow from another model; SearchSASRec can from a "
-            "SASRec, and SearchBERT4Rec from a BERT4Rec."
+            f"{named}: trained on another item vocabulary than {data.path}: {len(theirs) - 1:,} items against "
+            f"{len(ours) - 1:,}, {shared:,} of them the same. It takes the data that it was trained on, and the same "
+            "--data.min_count and --data.vocabulary."
         )
-    if freeze and not network.neutral:
+    if checkpoint.network.embeds_users and checkpoint.data.get("fingerprint") != data.dataset.fingerprint:
+        raise InputError(f"{named}: knows the users of other data than {data.path}.")
+
+
+def grow(network: Model, source: Model, named: str, freeze: bool) -> None:
+    """Begin with the weights of a trained model, or put those of a backbone inside a model that reads searches.
+
+    The backbone is frozen when that is asked for.
+
+    Raises:
+        InputError: another model, another shape; to freeze what is not neutral.
+    """
+    branch = network if isinstance(network, SearchBranch) else None
+    if branch is None and source.title != network.title:
+        raise InputError(
+            f"{named}: a {network.title} cannot grow from a {source.title}, only from another {network.title}; "
+            "SearchSASRec can from a SASRec too, and SearchBERT4Rec from a BERT4Rec."
+        )
+    if branch is not None and freeze and not branch.neutral:
         raise InputError(
             "--model.network.init_args.fusion interleave: its tokens are in every softmax, so the backbone must learn "
             "too: set --model.freeze_backbone false, and --model.warm_start null to begin from nothing."
         )
-    source = checkpoints.load(folder)
-    if source.items.sha256 != items_sha256:
-        raise InputError(f"{folder}: trained on another item vocabulary than this data; fit SASRec on it first.")
+    load = network.load_state_dict if branch is None else branch.load_backbone
     try:
-        network.load_backbone(source.network.state_dict())
+        load(source.state_dict())
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"{folder}: a {type(source.network).__name__} of another shape ({error}).") from error
-    for parameter in network.backbone():
+        raise InputError(f"{named}: a {source.title} of another shape ({error}).") from error
+    for parameter in () if branch is None else branch.backbone():
         parameter.requires_grad_(not freeze)

@@ -4,11 +4,13 @@ import base64
 import hashlib
 import json
 import os
+import socket
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 PROJECT = {"id": "p", "internalId": "1", "name": "zoo", "entity": {"name": "me"}}
+SIGNATURE = "X-Goog-Signature=secret"
 VIEWER = {"id": "u", "entity": "me", "username": "me", "email": "", "flags": "{}", "teams": {"edges": []}}
 
 
@@ -18,7 +20,9 @@ class Wandb(ThreadingHTTPServer):
     Attributes:
         artifacts: name of an artifact, its files by name.
         listed: name of an artifact, what wandb's manifest says of a file, where it is not the truth.
-        served: names of the files whose bytes were asked for.
+        served: name and Range header of every file whose bytes were asked for.
+        cut: name of a file of which the next answer breaks off after that many bytes.
+        broken: name of a file of which the next answer is an error.
         unknown: operations that it was asked for and does not know.
     """
 
@@ -28,7 +32,9 @@ class Wandb(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answer)
         self.artifacts = {"tiny": {path.name: path.read_bytes() for path in root.iterdir()}}
         self.listed: dict[str, dict[str, dict[str, Any]]] = {}
-        self.served: list[str] = []
+        self.served: list[tuple[str, str | None]] = []
+        self.cut: dict[str, int] = {}
+        self.broken: str | None = None
         self.unknown: list[str] = []
 
     @property
@@ -91,6 +97,13 @@ class Answer(BaseHTTPRequestHandler):
             case "FetchArtifactManifest":
                 file = {"directUrl": f"{server.url}/manifest/{asked['id']}"}
                 return {"artifact": {"currentManifest": {"id": asked["id"], "file": file}}}
+            case "ArtifactMembershipFiles":
+                names = [name for name in asked["fileNames"] if name in server.artifacts[asked["collection"]]]
+                nodes = [{"node": self.file(asked["collection"], name)} for name in names]
+                page = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}
+                membership = {"files": {"totalCount": len(nodes), "pageInfo": page, "edges": nodes}}
+                sequence = {"__typename": "ArtifactSequence", "artifactMembership": membership}
+                return {"project": {"artifactCollection": sequence}}
             case "UpsertBucket":
                 project = {"id": "p", "name": "zoo", "entity": {"id": "e", "name": "me"}}
                 run = {"id": "r", "name": asked["name"], "displayName": "publish", "description": "", "config": "{}"}
@@ -136,6 +149,13 @@ class Answer(BaseHTTPRequestHandler):
         more = {"createdAt": "2026-01-01T00:00:00", "artifactCollection": artifact["artifactSequence"]}
         return {**membership, **more, "artifact": artifact}
 
+    def file(self, artifact: str, name: str) -> dict[str, Any]:
+        """Where a file is to be had: at an address that is signed for a while."""
+        size = len(self.server.artifacts[artifact][name])
+        node = {"__typename": "File", "id": name, "name": name, "url": None, "sizeBytes": size, "storagePath": None}
+        signed = f"{self.server.url}/files/{artifact}/{name}?{SIGNATURE}"
+        return {**node, "mimetype": None, "updatedAt": None, "digest": None, "md5": None, "directUrl": signed}
+
     def upload(self, artifact: str, name: str) -> dict[str, Any]:
         """Where a file is to be sent."""
         url = f"{self.server.url}/upload/{artifact}/{name}"
@@ -148,19 +168,36 @@ class Answer(BaseHTTPRequestHandler):
         self.say(b"")
 
     def do_GET(self) -> None:
-        *_, before, last = self.path.partition("?")[0].split("/")
+        path, _, query = self.path.partition("?")
+        *_, before, last = path.split("/")
         if before == "manifest":
             self.say(self.server.manifest(last))
             return
-        self.server.served.append(last)
-        self.say(self.server.artifacts[self.path.split("/")[-3]][last])
+        if query != SIGNATURE or last == self.server.broken:
+            self.server.broken = None
+            self.say(b"{}", 403)
+            return
+        content, asked = self.server.artifacts[before][last], self.headers.get("Range")
+        self.server.served.append((last, asked))
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        span = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if asked else {}
+        end = self.server.cut.pop(last, None)
+        self.say(content[start:], 206 if asked else 200, span, end)
 
-    def say(self, content: bytes) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
+    def say(
+        self, content: bytes, status: int = 200, more: dict[str, str] | None = None, end: int | None = None
+    ) -> None:
+        """Answer, or break off after `end` bytes."""
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **(more or {})}.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(content[:end])
+        if end is not None:
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
 
     def log_message(self, *args: object) -> None:
         """Quiet."""

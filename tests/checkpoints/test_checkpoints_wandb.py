@@ -1,5 +1,6 @@
 """Checkpoints from wandb, by its own client, from a server on this machine."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -57,11 +58,36 @@ def test_wandb_download_then_cache_then_offline(server, fetched):
     assert {path.name for path in Path(first).iterdir()} == SIX
     assert again == first
     assert all((Path(first) / name).read_bytes() == server.artifacts["tiny"][name] for name in SIX)
-    assert sorted(name for name in server.served if name != "manifest.json") == sorted(checkpoints.FILES)
+    assert sorted(name for name, _ in server.served if name != "manifest.json") == sorted(checkpoints.FILES)
     server.served.clear()
     nobody = {"WANDB_BASE_URL": "http://127.0.0.1:9"}
     assert fetched("wandb://me/zoo/tiny:v0", **nobody) == [first]
     assert server.served == []
+
+
+def test_wandb_a_connection_that_breaks_off_goes_on_where_it_broke(server, fetched):
+    server.cut[WEIGHTS] = 700
+    (folder,) = fetched("wandb://me/zoo/tiny:v0")
+    assert [asked for name, asked in server.served if name == WEIGHTS] == [None, "bytes=700-"]
+    assert (Path(folder) / WEIGHTS).read_bytes() == server.artifacts["tiny"][WEIGHTS]
+
+
+def test_wandb_the_next_run_goes_on_where_the_last_one_ended(server, fetched, tmp_path):
+    whole = server.artifacts["tiny"]
+    part = tmp_path / "cache" / "checkpoints" / f".{hashlib.sha256(whole['manifest.json']).hexdigest()}.part"
+    part.mkdir(parents=True)
+    (part / WEIGHTS).write_bytes(whole[WEIGHTS][:900])
+    (folder,) = fetched("wandb://me/zoo/tiny:v0")
+    assert [asked for name, asked in server.served if name == WEIGHTS] == ["bytes=900-"]
+    checkpoints.verify(Path(folder))
+
+
+def test_wandb_an_address_that_has_expired_is_asked_for_anew_and_its_signature_told_to_nobody(server, fetched):
+    server.broken = WEIGHTS
+    (sentence, folder) = fetched("wandb://me/zoo/tiny:v0", "wandb://me/zoo/tiny:v0")
+    assert f"/files/tiny/{WEIGHTS}: the server says 403 Forbidden" in sentence
+    assert "secret" not in sentence
+    checkpoints.verify(Path(folder))
 
 
 def test_wandb_what_is_wrong_is_refused_in_one_sentence(server, fetched):

@@ -11,6 +11,7 @@ import pytest
 
 from recsys.__main__ import main
 from recsys.commands.sweep import devices, split
+from recsys.errors import InputError
 from recsys.training.cli import find_config, resolved
 
 SMALL = [
@@ -103,7 +104,10 @@ def test_flags_of_the_sweep_are_told_from_those_of_the_fit() -> None:
     assert others == ["--config", "x", "--model.a", "-1", "--b", "y"]
 
 
-def test_visible_devices_are_those_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for named, expected in (("2,5", ["2", "5"]), ("", []), ("-1", []), ("GPU-1a", ["GPU-1a"])):
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
-        assert devices() == expected
+def test_a_trial_sees_one_gpu_unless_it_trains_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert devices({"accelerator": "auto", "devices": "auto"}) == ["2", "5"]
+    assert devices({"accelerator": "cpu", "devices": 4}) == []
+    with pytest.raises(InputError, match=r"--trainer\.devices 2: a trial of a sweep sees one GPU"):
+        devices({"accelerator": "gpu", "devices": 2})

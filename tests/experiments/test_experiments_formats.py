@@ -135,7 +135,7 @@ def test_a_slice_alone(several: Path, capsys: pytest.CaptureFixture[str], refuse
     assert float(rows[-1]["value"]) == pytest.approx(np.mean([values[request] for request in range(20, 40)]))
     assert rows[-1]["slice"] == "late"
     assert "0.2500" in shown(capsys, str(several), "--slice", "late")
-    assert "has none. Did you mean 'late'?" in refused("compare", str(several), "--slice", "latte")
+    assert "no such slice in" in refused("compare", str(several), "--slice", "latte")
 
 
 def test_damage_is_a_warning(several: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -206,6 +206,29 @@ def zlib_crc(part: bytes, kind: int) -> int:
     import zlib
 
     return zlib.crc32(part, CRC_OF_TYPE[kind])
+
+
+def test_a_run_that_does_not_know_the_slice_is_left_out(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    write("a")
+    other = write("b", 0.5, dim=9)
+    (other / "test_slices.parquet").unlink()
+    text = shown(capsys, str(other.parents[1]), "--slice", "late", "--format", "md")
+    assert "- b/20260101-000000: finished, tested, but without values per request of late" in text
+
+
+def test_the_baselines_group_stands_first_then_the_largest(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write("a", data_fingerprint="g", protocols={"full": {"split": "test", "items": 9}}).parents[1]
+    write("b"), write("c", dim=9)
+
+    def order(*args: str) -> list[str]:
+        rows = csv.DictReader(io.StringIO(shown(capsys, str(folder), *args, "--format", "csv")))
+        return [row["run"].partition("/")[0] for row in rows]
+
+    assert order() == ["b", "c", "a"]
+    assert order("--baseline", "a") == ["a", "b", "c"]
+    text = shown(capsys, str(folder), "--format", "md")
+    assert "other data: tiny (g) instead of tiny (f)" in text
+    assert "items" not in text, "other data have other items, which goes without saying"
 
 
 def test_two_hundred_runs_of_a_thousand_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from recsys.experiments import Run, compare
-from recsys.experiments.settings import differing, flags, over_seeds, settings, welch
+from recsys.experiments.settings import SCORES_CALLBACK, differing, flags, over_seeds, settings, welch
 
 
 def run(name: str, config: dict[str, Any] | None = None, value: float = 0.5, **more: Any) -> Run:
@@ -50,6 +50,14 @@ def test_a_backbone_is_known_by_its_name_whatever_its_time() -> None:
         run(f"r{i}", {"model.warm_start": f"runs/sasrec/2026-{i}/checkpoint", "seed_everything": i}) for i in (0, 1)
     ]
     assert settings(runs) == [runs]
+
+
+def test_how_a_sweep_watches_its_trials_is_no_setting() -> None:
+    watched = [{"class_path": SCORES_CALLBACK, "init_args": {"path": "trial-0000/scores.csv"}}]
+    trial = run("t", {"dim": 1, "seed_everything": 0, "trainer.callbacks": watched})
+    again = run("a", {"dim": 1, "seed_everything": 1, "trainer.callbacks": None})
+    other = run("o", {"dim": 1, "seed_everything": 2, "trainer.callbacks": [*watched, {"class_path": "Mine"}]})
+    assert settings([trial, again, other]) == [[trial, again], [other]]
 
 
 def test_only_keys_that_differ_are_shown_by_their_shortest_names() -> None:

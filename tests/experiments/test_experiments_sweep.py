@@ -14,7 +14,7 @@ import yaml
 from recsys.errors import InputError
 from recsys.experiments.space import Choices, Range
 from recsys.experiments.sweep import Sweep, sweep
-from recsys.experiments.trials import slots
+from recsys.experiments.trials import slots, visible
 
 FIT = """
 import json, os, sys, time
@@ -28,13 +28,15 @@ folder = Path(flags["--runs"]) / flags["--name"]
 with open(folder.parent / "began.txt", "a") as file:
     file.write(f"{folder.name} {os.environ.get('CUDA_VISIBLE_DEVICES')} {os.environ['WANDB_RUN_GROUP']}\\n")
 x, kind = config["x"], config["kind"]
-if kind == "fails":
+if kind == "fails" or kind == "first waits" and x:
     sys.exit("ValueError: it fails")
+if kind == "killed":
+    os.kill(os.getpid(), 9)
 value = -(x - 3) ** 2 + (1 if kind == "good" else 0)
 for epoch in range(config["epochs"]):
     with open(folder / "scores.csv", "a") as file:
         file.write(f"{epoch},{value}\\n")
-    while kind == "waits" and not (folder.parent / "go").exists() or epoch == config["hangs_at"] and value < -4:
+    while "waits" in kind and not (folder.parent / "go").exists() or epoch == config["hangs_at"] and value < -4:
         time.sleep(0.02)
 made = folder / "20260101-000000" / "checkpoint"
 made.mkdir(parents=True, exist_ok=True)
@@ -136,13 +138,32 @@ def test_trials_at_once_get_a_device_each(asked: Sweep) -> None:
 
 
 def test_slots_are_devices_or_shares_of_the_cores() -> None:
-    assert slots(None, [], 8, {}) == [{"OMP_NUM_THREADS": "8"}]
+    assert slots(None, [], 8, {}) == [{}], "one alone has all that it would have"
     assert slots(3, [], 8, {}) == [{"OMP_NUM_THREADS": "2"}] * 3
     assert slots(3, [], 2, {}) == [{"OMP_NUM_THREADS": "1"}] * 3
     assert slots(2, [], 8, {"OMP_NUM_THREADS": "5"}) == [{}, {}], "what the user has set stays"
-    assert slots(None, ["0", "1"], 8, {}) == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
+    both = [{"CUDA_VISIBLE_DEVICES": name, "OMP_NUM_THREADS": "4"} for name in ("0", "1")]
+    assert slots(None, ["0", "1"], 8, {}) == both, "who waits for a GPU has cores too"
     assert [slot["CUDA_VISIBLE_DEVICES"] for slot in slots(3, ["0", "1"], 8, {})] == ["0", "1", "0"]
     assert slots(1, ["0", "1"], 8, {}) == [{"CUDA_VISIBLE_DEVICES": "0"}]
+
+
+@pytest.mark.parametrize(
+    ("named", "count", "found"),
+    [
+        (None, 2, ["0", "1"]),
+        ("2,5", 2, ["2", "5"]),
+        ("1, 0", 2, ["1", "0"]),
+        ("0,9,1", 1, ["0"]),  # CUDA looks no further than what is not there
+        ("", 0, []),
+        ("-1", 0, []),
+        ("GPU-1a,GPU-2b", 2, ["GPU-1a", "GPU-2b"]),
+        ("MIG-1a,MIG-2b", 1, ["MIG-1a", "MIG-2b"]),  # and counts one of these
+        ("MIG-1a", 0, []),
+    ],
+)
+def test_visible_devices_are_those_that_cuda_finds(named: str | None, count: int, found: list[str]) -> None:
+    assert visible(named, count) == found
 
 
 def test_a_first_trial_that_fails_ends_the_sweep(asked: Sweep) -> None:
@@ -157,6 +178,22 @@ def test_a_later_trial_that_fails_is_only_noted(asked: Sweep) -> None:
     assert any("failed (ValueError: it fails); best -8.0000, trial 0" in line for line in said)
     assert any("the same as trial 0" in line for line in said), "what has a value already is not run again"
     assert [folder for folder, *_ in began(asked)].count("trial-0000") == 1
+
+
+def test_a_later_trial_that_fails_before_the_first_has_ended_is_only_noted(asked: Sweep) -> None:
+    asked = replace(asked, space={"x": Range(-5.0, 5.0)}, config={**asked.config, "kind": "first waits"}, trials=2)
+
+    def go_on(message: str) -> None:
+        if message.startswith("trial 1 of 2: failed"):
+            (asked.folder / "go").touch()
+
+    found = sweep(asked, [{}, {}], go_on)
+    assert [(each.number, each.state) for each in found] == [(0, "complete"), (1, "failed")]
+
+
+def test_a_trial_that_is_killed_is_noted_as_such(asked: Sweep) -> None:
+    said = run(replace(asked, space={"kind": Choices(("good", "killed"))}, trials=6))
+    assert any("failed (killed by SIGKILL, as by a machine out of memory)" in line for line in said)
 
 
 def test_a_fit_without_the_metric_ends_the_sweep(asked: Sweep) -> None:

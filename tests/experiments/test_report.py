@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,80 @@ def test_charts_hold_what_the_runs_measured(three: list[Run]) -> None:
     assert "popularity" in coverage
 
 
+def late(runs: Sequence[Run]) -> list[Run]:
+    """The runs with a slice: 20 requests, of which the second and the third run have gained more than of others."""
+    for shift, run in enumerate(runs):
+        rows = pl.read_parquet(run.folder / "test_requests.parquet").with_row_index("request")
+        gain = pl.when(pl.col("request") < 20).then(0.1 * shift).otherwise(0.0)
+        metrics = [name for name in rows.columns if "@" in name]
+        rows.with_columns(pl.col(metrics) + gain).write_parquet(run.folder / "test_requests.parquet")
+        pl.DataFrame({"request": rows["request"], "late": rows["request"] < 20}).write_parquet(
+            run.folder / "test_slices.parquet"
+        )
+        part = {
+            "metrics": {"test/ndcg@10": 0.5, "test/popular/ndcg@10": 0.21, "test/popularity@10": 7.0},
+            "requests": 20,
+        }
+        result = json.loads((run.folder / "test.json").read_text())
+        (run.folder / "test.json").write_text(json.dumps(result | {"slices": {"late": part}}))
+    return find_runs([run.folder for run in runs])
+
+
+def test_within_slices_differences_are_paired(three: list[Run]) -> None:
+    runs = late(three)
+    chart = page_of(runs, METRICS[:1], "SASRec").partition("<h3>Difference to SASRec by slice, ndcg@10</h3>")[2]
+    chart = text(chart.partition("</figure>")[0])
+    for inside in (None, "late"):
+        rows = {row.run.model: row for row in compare(runs, "ndcg@10", runs[0], inside)[0]}
+        for model in ("BERT4Rec", "SearchSASRec"):
+            mean, low, high = rows[model].difference
+            assert f"{mean:.4f} [{low:.4f}, {high:.4f}]" in chart
+    assert "by slice" not in page_of(find_runs([run.folder for run in runs[:1]]), METRICS[:1])
+
+
+def test_a_page_about_a_slice_is_about_its_requests(
+    three: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs, output = late(three), tmp_path / "page.html"
+    folders = [str(run.folder) for run in runs]
+    assert main(["report", *folders, "--slice", "late", "--metric", "ndcg@10", "--output", str(output)]) == 0
+    page = output.read_text("utf-8")
+    (rows,) = compare(runs, "ndcg@10", inside="late")
+    board = " ".join(text(section(page, "Leaderboard")).split())
+    for row in rows:
+        assert f"{row.value.mean:.4f} [{row.value.low:.4f}, {row.value.high:.4f}]" in board
+    assert "popularity 0.2100" in board
+    assert "Slice “late”" in page
+    assert "by ndcg@10 within “late”" in page
+    assert re.search(r"Test requests\W+20\b", text(page))
+    assert main(["report", *folders, "--slice", "latte"]) == 2
+    assert "--slice latte: no such slice in" in capsys.readouterr().err
+
+
+def many(run: Run, count: int) -> list[Run]:
+    """So many runs with other settings, and the values of one."""
+    return [
+        replace(run, folder=Path(f"many/{i}"), files=run.folder, name=f"many/{i}", config={"model.dim": i})
+        for i in range(count)
+    ]
+
+
+def test_of_hundreds_of_runs_the_best_have_whole_cards(three: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("recsys.experiments.report.cards"), "WHOLE", 2)
+    page = page_of(many(three[0], 5), METRICS[:1], "many/4")
+    shown = section(page, "Runs").split('<details class="card"')[1:]
+    assert ["Everything measured" in card for card in shown] == [True, True, False, False, True], "the baseline too"
+    assert all("many/" in card for card in shown)
+    assert "The 2 best with all that they measured, the other 3 in brief" in page
+
+
+def test_settings_drawn_at_random_are_called_by_a_few_digits(three: list[Run]) -> None:
+    (group,) = comparison(
+        [replace(each, config={"model.rate": 0.1 / (i + 3)}) for i, each in enumerate(many(three[0], 2))]
+    ).groups
+    assert [*names(group.ranked, group.differs).values()] == ["SASRec, rate 0.03333", "SASRec, rate 0.025"]
+
+
 def test_what_was_not_measured_has_no_figure(three: list[Run]) -> None:
     page = page_of([replace(run, metrics={**run.metrics, "val/ndcg@10": 0.2}) for run in three], ["val/ndcg@10"])
     assert "not tested" in page
@@ -330,6 +405,17 @@ def test_a_browser_shows_it_without_complaint_request_or_overflow(
     picture = PICTURES / f"{width}-{'dark' if dark else 'light'}.png"
     tab.screenshot(picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_browser_shows_hundreds_of_runs(three: list[Run], browser: Chromium, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text(page_of(many(three[0], 200), METRICS[:1]), "utf-8")
+    tab = browser.open(page.as_uri(), 390)
+    assert tab.complaints == []
+    assert tab.requests == [page.as_uri()]
+    assert tab.evaluate("document.documentElement.scrollWidth") == 390
+    assert tab.evaluate("document.querySelectorAll('.card').length") == 200
+    assert page.stat().st_size < 3e6
 
 
 def test_a_link_of_the_leaderboard_opens_the_runs_card(write: Write, browser: Chromium, tmp_path: Path) -> None:

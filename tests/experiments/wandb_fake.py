@@ -1,10 +1,12 @@
 """A server on loopback that answers what wandb's own client asks, to list the runs of a project and to log one."""
 
+import base64
+import hashlib
 import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,9 +17,10 @@ VIEWER = {"id": "1", "entity": "e", "username": "u", "email": "", "flags": "{}",
 
 def node(name: str, config: dict[str, Any], summary: dict[str, Any], state: str = "finished") -> dict[str, Any]:
     """One run as the server has it."""
+    run_id = f"id-{name.replace('/', '-')}"
     return {
-        "id": f"id-{name}",
-        "name": f"id-{name}",
+        "id": run_id,
+        "name": run_id,
         "displayName": name,
         "projectId": "1",
         "state": state,
@@ -87,21 +90,79 @@ def logging(operation: str, variables: dict[str, Any], url: str) -> dict[str, An
 
 @contextmanager
 def serving(
-    runs: list[dict[str, Any]], status: int = 200, delay: float = 0.0, until: str = "never"
+    runs: list[dict[str, Any]],
+    status: int = 200,
+    delay: float = 0.0,
+    until: str = "never",
+    files: Mapping[str, Mapping[str, bytes]] | None = None,
+    at: str = "Runs",
+    torn: bool = False,
 ) -> Iterator[tuple[str, list[str]]]:
     """Address of a server with one project, e/p, and the operations that it is asked for and the paths sent to.
 
     Args:
         runs: of the project.
-        status: of the answer to who lists them.
+        status: of the answer to who asks for `at`.
         delay: seconds before that.
         until: the operation after which the server is out of order.
+        files: what each run, by its id, has uploaded.
+        at: an operation, the listing of the runs, or "download".
+        torn: whether a byte of every file is another when it arrives.
     """
     asked: list[str] = []
 
+    def url() -> str:
+        return f"http://127.0.0.1:{server.server_port}"
+
+    def page(cursor: str | None, perPage: int, project: str, filters: str = "{}", **_: Any) -> dict[str, Any] | None:
+        if project != "p":
+            return None
+        called = json.loads(filters or "{}").get("display_name")
+        found = [each for each in runs if called in (None, each["displayName"])]
+        first = int(cursor or 0)
+        shown = found[first : first + perPage]
+        last = first + len(shown)
+        return {
+            "internalId": "1",
+            "runCount": len(found),
+            "readOnly": False,
+            "runs": {
+                "edges": [{"node": each, "cursor": str(first + i)} for i, each in enumerate(shown)],
+                "pageInfo": {"endCursor": str(last), "hasNextPage": last < len(found)},
+            },
+        }
+
+    def one(name: str, **_: Any) -> dict[str, Any]:
+        return {"run": next((each for each in runs if each["name"] == name), None)}
+
+    def listed(name: str, fileNames: list[str], **_: Any) -> dict[str, Any]:
+        held = {called: text for called, text in (files or {}).get(name, {}).items() if called in fileNames}
+        nodes = [
+            {
+                **{"id": called, "name": called, "mimetype": "", "updatedAt": "2026-01-03T00:00:00Z"},
+                **{"url": f"{url()}/files/{name}/{called}", "directUrl": f"{url()}/files/{name}/{called}"},
+                **{"sizeBytes": len(text), "md5": base64.b64encode(hashlib.md5(text).digest()).decode()},
+            }
+            for called, text in held.items()
+        ]
+        edges = [{"node": each, "cursor": str(i)} for i, each in enumerate(nodes)]
+        page_info = {"endCursor": None, "hasNextPage": False}
+        return {"internalId": "1", "run": {"fileCount": len(nodes), "files": {"edges": edges, "pageInfo": page_info}}}
+
+    reading = {"Runs": page, "Run": one, "RunFiles": listed}
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer(200, {})
+            if not self.path.startswith("/files/"):
+                return self._answer(200, {})
+            asked.append(self.path)
+            if at == "download":
+                time.sleep(delay)
+                if status != 200:
+                    return self._answer(status, {})
+            _, _, run_id, name = self.path.split("/")
+            text = (files or {})[run_id][name]
+            self._send(200, text[: len(text) // 2] + b"?" * torn + text[len(text) // 2 + torn :])
 
         def do_POST(self) -> None:
             sent = self.rfile.read(int(self.headers["Content-Length"]))
@@ -113,42 +174,29 @@ def serving(
             body = json.loads(sent)
             operation = re.search(r"(?:query|mutation)\s+(\w+)", body["query"])
             assert operation is not None
-            asked.append(operation.group(1))
-            if operation.group(1) == "Runs":
+            name, variables = operation.group(1), body.get("variables") or {}
+            asked.append(name)
+            if name == at:
                 time.sleep(delay)
-                self._answer(status, {"data": {"project": self._page(**body["variables"])}})
+            if name in reading:
+                self._answer(status if name == at else 200, {"data": {"project": reading[name](**variables)}})
             else:
-                url = f"http://127.0.0.1:{server.server_port}"
-                self._answer(200, {"data": logging(operation.group(1), body.get("variables") or {}, url)})
+                self._answer(200, {"data": logging(name, variables, url())})
 
         def do_PUT(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             asked.append(self.path)
             self._answer(503 if until in asked else 200, {})
 
-        def _page(self, cursor: str | None, perPage: int, project: str, **_: Any) -> dict[str, Any] | None:
-            if project != "p":
-                return None
-            first = int(cursor or 0)
-            shown = runs[first : first + perPage]
-            last = first + len(shown)
-            return {
-                "internalId": "1",
-                "runCount": len(runs),
-                "readOnly": False,
-                "runs": {
-                    "edges": [{"node": each, "cursor": str(first + i)} for i, each in enumerate(shown)],
-                    "pageInfo": {"endCursor": str(last), "hasNextPage": last < len(runs)},
-                },
-            }
-
         def _answer(self, status: int, content: dict[str, Any]) -> None:
-            text = json.dumps(content).encode()
+            self._send(status, json.dumps(content).encode())
+
+        def _send(self, status: int, content: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(text)
+            self.wfile.write(content)
 
         def log_message(self, *args: object) -> None:
             pass
@@ -157,7 +205,7 @@ def serving(
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield url(), asked
     finally:
         server.shutdown()
         server.server_close()

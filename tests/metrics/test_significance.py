@@ -2,6 +2,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy.stats import wilcoxon
 
 from recsys.errors import InputError
 from recsys.metrics import holm, mean_interval, paired_interval, randomisation_test, wilcoxon_test
@@ -85,6 +86,16 @@ def test_requests_without_a_value_are_left_out():
     padded = [np.r_[np.nan, run] for run in (a, b)]
     assert randomisation_test(*padded, np.r_[999, clusters]) == randomisation_test(a, b, clusters)
     assert wilcoxon_test(*padded, np.r_[999, clusters]) == wilcoxon_test(a, b, clusters)
+
+
+@pytest.mark.parametrize("digits", [0, 1, 15])
+@pytest.mark.parametrize("users", [50, 51, 300])
+def test_wilcoxon_is_that_of_scipy(users, digits):
+    means = (
+        np.random.default_rng(users).normal(0.1, 1, users).round(digits)
+    )  # the fewer digits, the more are alike, or 0
+    expected = wilcoxon(means).pvalue
+    assert wilcoxon_test(means, np.zeros(users), np.arange(users)) == pytest.approx(expected, rel=1e-12)
 
 
 def test_holm_by_hand():

@@ -178,7 +178,7 @@ def test_what_is_crossed_sees_the_other_kind_alone(batch_of, trained):
 
     def crossed(history, text):
         batch = batch_of([history], [(0, 1, 1, "hat"), (0, 1, 1, text)])
-        past = network._past(network.item_vectors(batch.item), batch, network.tokens(batch))
+        past = network._past(network.item_vectors(batch.item), batch, network.searches(batch))
         return network._crossed(past)
 
     clicks, searches = crossed([3, 5, 7], "red")

@@ -156,7 +156,10 @@ def test_a_warm_start_from_a_run_that_is_not_there(zoo, refused: Refused) -> Non
     [
         (["--data.min_count", "2"], "another item vocabulary"),
         (["--model.network.init_args.dim", "16"], "another shape"),
-        (["--model.network", "BERT4Rec"], "BERT4Rec cannot grow from another model"),
+        (
+            ["--model.network", "BERT4Rec"],
+            "a BERT4Rec cannot grow from a SASRec, only from another BERT4Rec;",
+        ),
     ],
 )
 def test_a_warm_start_that_does_not_fit(zoo, sasrec, refused: Refused, change: list[str], sentence: str) -> None:

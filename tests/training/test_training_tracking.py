@@ -17,8 +17,9 @@ from lightning.pytorch.loggers import WandbLogger
 from wandb_fake import serving
 
 from recsys import checkpoints
-from recsys.experiments import find_runs
+from recsys.experiments import find_runs, uploads
 from recsys.experiments.wandb_log import Log, read_log
+from recsys.files import sha256
 from recsys.training.facts import protocol_hash
 from recsys.training.module import SequentialRecommender
 from recsys.training.tracking import begin
@@ -73,6 +74,8 @@ def test_a_test_logs_intervals_and_keeps_the_values_per_request(tested: Path) ->
     assert test.summary["intervals"]["test/ndcg@10"] == result["intervals"]["test/ndcg@10"]
     assert test.summary["test/ndcg@10"] == pytest.approx(result["metrics"]["test/ndcg@10"])
     assert test.config["protocols"] == result["protocols"]
+    uploaded = {name: sha256(tested / name) for name in uploads.USUAL}
+    assert dict(test.summary["files"]) == uploaded
     (kept,) = tested.glob("wandb/offline-run-*/files/test_requests.parquet")
     assert pl.read_parquet(kept).equals(pl.read_parquet(tested / "test_requests.parquet"))
 
@@ -142,12 +145,14 @@ def test_a_server_gets_the_run_and_its_checkpoint(zoo, account: Callable[[str], 
     with serving([]) as (url, asked):
         account(url)
         assert zoo("fit", "uploaded", "--wandb", "online", "--project", "p", "--entity", "e") == 0
+        assert zoo("test", "uploaded", "--wandb", "online", "--project", "p", "--entity", "e") == 0
         wandb.teardown()
+    assert {f"/upload/{name}" for name in uploads.USUAL} <= {*asked}, "by which others can compare it, pair by pair"
     assert {"UpsertBucket", "CreateArtifact", "CommitArtifact"} <= {*asked}
     assert {f"/upload/{name}" for name in (*checkpoints.FILES, "manifest.json")} <= {*asked}
     assert any(path.endswith("/file_stream") for path in asked)
     (run,) = find_runs(zoo.folders("uploaded"))
-    assert (run.state, run.tested) == ("finished", False)
+    assert (run.state, run.tested) == ("finished", True)
 
 
 def test_a_server_that_goes_away_does_not_keep_a_run(

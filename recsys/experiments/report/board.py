@@ -6,7 +6,7 @@ from recsys import page as html
 from recsys.experiments.compare import Row
 from recsys.experiments.comparison import BASELINES
 from recsys.experiments.report.names import times
-from recsys.experiments.report.ranking import UNKNOWN, Ranking, better, of_run
+from recsys.experiments.report.ranking import UNKNOWN, Ranking, better
 from recsys.experiments.runs import Run
 from recsys.page import Axes, Html
 
@@ -27,7 +27,7 @@ Rows = Sequence[Sequence[object]]
 def leaderboard(ranking: Ranking) -> list[Html]:
     """A row for each setting with metrics, differences and cost, then the baselines that any test measures."""
     best, columns = ranking.best, 1 + (len(ranking.best) > 1)
-    popular = [x for x in [of_run(best[0].run, f"popular/{ranking.metric}")[0]] if x == x]
+    popular = [x for x in [ranking.measured(best[0].run, f"popular/{ranking.metric}")[0]] if x == x]
     top = max([*popular, *(end for row in best for end in row.value if end == end)], default=1.0)
     header = ["Run", "", *(name for metric in ranking.rows for name in (metric, "difference")[:columns]), "Size, time"]
     rows: list[list[object]] = []
@@ -37,7 +37,7 @@ def leaderboard(ranking: Ranking) -> list[Html]:
         rows.append([_named(ranking, row), strip, *cells, html.number(parameters(row.run), seconds(row.run))])
     beside: list[list[object]] = []
     for ranker, called in BASELINES.items():
-        means = [of_run(best[0].run, f"{ranker}/{metric}")[0] for metric in ranking.rows]
+        means = [ranking.measured(best[0].run, f"{ranker}/{metric}")[0] for metric in ranking.rows]
         if any(mean == mean for mean in means):
             drawn = html.strip((means[0], *UNKNOWN[1:]), 0, top, None) if means[0] <= top else Html("")
             cells = [cell for mean in means for cell in (html.estimate(mean, *UNKNOWN[1:]), Html(""))[:columns]]
@@ -104,7 +104,7 @@ def _tested(ranking: Ranking, metric: str, row: Row) -> Iterator[object]:
 def numbers(ranking: Ranking) -> dict[str, object]:
     """What the ranking is of."""
     run = next((run for run in ranking.runs if run.has_requests), None)
-    requests = None if run is None else run.requests()
+    requests = None if run is None else run.requests(ranking.group.inside, [])
     found = {
         "Runs": len(ranking.runs),
         "Settings": len(ranking.best) if len(ranking.best) < len(ranking.runs) else None,
@@ -119,7 +119,8 @@ def verdict(ranking: Ranking) -> str:
     """The sentence that the leaderboard comes down to."""
     best, metric, several = ranking.best[0], ranking.metric, len(ranking.best) > 1
     reached = f"is best of {times(len(ranking.best), 'setting')} by" if several else "reaches"
-    said = f"{ranking.name(best)} {reached} {metric}: {_text(*best.value)}"
+    within = "" if ranking.group.inside is None else f" within “{ranking.group.inside}”"
+    said = f"{ranking.name(best)} {reached} {metric}{within}: {_text(*best.value)}"
     if best.difference is None:
         return f"{said}."
     tested = "" if best.p is None else f" (p {'' if best.p < 0.001 else '= '}{p_text(best.p)})"

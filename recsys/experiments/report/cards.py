@@ -20,15 +20,22 @@ RATES = {
 }
 """Of `throughput/…`."""
 OPENED = 4  # cards of so few runs are open from the start
+WHOLE = 100  # cards that hold everything, so that a page of hundreds of runs can be mailed
 
 
 def cards(ranking: Ranking) -> list[Html]:
-    """One after another, best first."""
+    """One after another, best first; behind the first ones, but for the baseline, they say what a run is and cost."""
     opened = len(ranking.runs) <= OPENED
-    return [_card(ranking, row, run, opened) for row in ranking.best for run in row.runs]
+    each = [(row, run) for row in ranking.best for run in row.runs]
+    found = [
+        _card(ranking, row, run, opened, i < WHOLE or row is ranking.baseline) for i, (row, run) in enumerate(each)
+    ]
+    brief = max(len(each) - WHOLE, 0)
+    said = f"The {WHOLE} best with all that they measured, the other {brief:,} in brief; name fewer runs to see more."
+    return [*[html.paragraph(said)] * (brief > 0), *found]
 
 
-def _card(ranking: Ranking, row: Row, run: Run, opened: bool) -> Html:
+def _card(ranking: Ranking, row: Row, run: Run, opened: bool, whole: bool) -> Html:
     name = ranking.name(row) + (f", seed {run.seed}" if len(row.runs) > 1 else "")
     below = "" if run.name == name else run.name
     summary = html.named(name, below, ranking.hue(row), mark="" if run.state == "finished" else run.state)
@@ -36,6 +43,10 @@ def _card(ranking: Ranking, row: Row, run: Run, opened: bool) -> Html:
     parts = [
         *map(html.paragraph, run.warnings),
         html.halves(html.facts(_identity(run)), html.facts(_cost(run))),
+    ]
+    if not whole:
+        return html.card(ranking.anchor(run), summary, *parts)
+    parts += [
         html.details("Everything measured on the test split", *_tables(run)),
         html.details("Protocols", html.facts(_protocols(run))),
     ]

@@ -1,12 +1,13 @@
 """The figures of a ranking: how runs learned, and how good they are at each cutoff, for whom, and at what price."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from recsys import page as html
+from recsys.experiments.compare import differences_within
 from recsys.experiments.report.names import times
-from recsys.experiments.report.ranking import PROTOCOLS, Ranking, curve, estimate, of_run, over, split_metric
+from recsys.experiments.report.ranking import PROTOCOLS, Ranking, curve, estimate, over, split_metric
 from recsys.experiments.runs import Run
 from recsys.page import Axes, Estimate, Html, Point
 
@@ -17,6 +18,8 @@ PRICES = (
     ("coverage", "share of the catalogue in any list", True),
     ("popularity", "training clicks of a listed item", False),
 )
+ALL = "all requests"
+PAIRED = "Request by request, of the seeds' mean. Of many slices one may stand apart by chance."
 SEEDS = "Of several seeds: the mean, from the lowest to the highest."
 
 
@@ -52,12 +55,14 @@ def prices(ranking: Ranking) -> list[Html]:
         measured = f"{kind}@{split_metric(metric)[2]}"
         found: dict[str, Point] = {}
         for row in ranking.best:
-            x, _, _ = over(row, partial(of_run, metric=measured))
+            x, _, _ = over(row, partial(ranking.measured, metric=measured))
             if x == x:
-                found[ranking.name(row)] = Point(x, over(row, partial(of_run, metric=metric)), ranking.hue(row))
+                found[ranking.name(row)] = Point(
+                    x, over(row, partial(ranking.measured, metric=metric)), ranking.hue(row)
+                )
         for ranker, called in (("popular", POPULAR), ("recent", "recent popularity")) if found else ():
-            x, _, _ = of_run(first, f"{ranker}/{measured}")
-            found[called] = Point(x, of_run(first, f"{ranker}/{metric}"), named=True)
+            x, _, _ = ranking.measured(first, f"{ranker}/{measured}")
+            found[called] = Point(x, ranking.measured(first, f"{ranker}/{metric}"), named=True)
         if found:
             axes = Axes(f"{metric} against {kind}", f"{measured}: {meaning}", metric, _note(ranking))
             figures.append(html.points(axes, found, x_share=share))
@@ -71,13 +76,29 @@ def slices(ranking: Ranking) -> list[Html]:
     for metric in ranking.rows:
         if all(estimate(part, metric)[0] != estimate(part, metric)[0] for part in parts.values()):
             continue
-        rows = {"all requests": _within(ranking, metric, _whole)}
+        rows = {ALL: _within(ranking, metric, _whole)}
         for name, part in parts.items():
             label = f"{name} ({times(part.get('requests', 0), 'request')})"
             rows[label] = _within(ranking, metric, partial(_slice, name=name))
         axes = Axes(f"By slice, {metric}", metric, "", _note(ranking))
         figures.append(html.intervals(axes, rows, ranking.series(POPULAR)))
+        figures += _apart(ranking, metric, parts)
     return figures
+
+
+def _apart(ranking: Ranking, metric: str, parts: Iterable[str]) -> list[Html]:
+    """The differences to the baseline within the slices, paired; nothing where there are no values per request."""
+    base = ranking.baseline
+    others = [row for row in ranking.drawn if row is not base]
+    rows: dict[str, dict[str, Estimate]] = {}
+    for name in (ALL, *parts):
+        found = differences_within(others, base, metric, None if name == ALL else name)
+        rows[name] = {ranking.name(row): apart for row, apart in zip(others, found, strict=True) if apart is not None}
+    rows = {name: lanes for name, lanes in rows.items() if lanes}
+    if len(rows) < 2:
+        return []
+    axes = Axes(f"Difference to {ranking.name(base)} by slice, {metric}", f"difference in {metric}", "", PAIRED)
+    return [html.intervals(axes, rows, ranking.series(), apart=True)]
 
 
 def _whole(run: Run) -> dict[str, Any]:
@@ -101,8 +122,10 @@ def _by_cutoff(ranking: Ranking, prefix: str, kind: str) -> Iterator[Html]:
     if len(at) < 2:
         return
     named = [f"{prefix}{kind}@{k}" for k in at]
-    found = {ranking.name(row): [over(row, partial(of_run, metric=m)) for m in named] for row in ranking.drawn}
-    popular = [of_run(ranking.best[0].run, f"popular/{name}")[0] for name in named]
+    found = {
+        ranking.name(row): [over(row, partial(ranking.measured, metric=m)) for m in named] for row in ranking.drawn
+    }
+    popular = [ranking.measured(ranking.best[0].run, f"popular/{name}")[0] for name in named]
     series = {name: [mean for mean, _, _ in values] for name, values in found.items()} | {POPULAR: popular}
     bands = {name: [(low, high) for _, low, high in values] for name, values in found.items()}
     title = f"{kind}@k, {PROTOCOLS.get(prefix, prefix)}"

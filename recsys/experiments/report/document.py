@@ -14,7 +14,7 @@ from recsys.page import Html
 
 
 def report(found: Comparison) -> str:
-    """A self-contained HTML page about a comparison of all requests, with what its runs logged and measured beside."""
+    """A self-contained HTML page about a comparison, with what its runs logged and measured beside."""
     several = len(found.groups) > 1
     rankings = [Ranking(group, chr(ord("a") + i) if several else "") for i, group in enumerate(found.groups)]
     runs = [run for ranking in rankings for run in ranking.runs]
@@ -24,6 +24,9 @@ def report(found: Comparison) -> str:
     body = []
     if synthetic:
         body.append(html.banner("Synthetic data", f"Nothing measured on {', '.join(synthetic)} is about real users."))
+    if found.inside is not None:
+        said = "Ranking, differences, cutoffs and accuracy are of its requests alone; curves and cards are of all."
+        body.append(html.banner(f"Slice “{found.inside}”", said))
     body += [html.banner("Not read in full", sentence) for sentence in found.warnings]
     body += _overview(rankings)
     body += [part for ranking in rankings for part in _shown(ranking)]

@@ -48,7 +48,12 @@ def _settings(alike: Sequence[Run], differs: Sequence[Differs]) -> Iterator[list
     for key in sorted({key for own in differs for key in own}, key=lambda key: (len(key), key)):
         if all(key in own for own in differs):
             called = key.replace("_", " ")
-            yield [f"{run.model}, {called} {own[key]}" for run, own in zip(alike, differs, strict=True)]
+            for write in (_rounded, str):
+                yield [f"{run.model}, {called} {write(own[key])}" for run, own in zip(alike, differs, strict=True)]
+
+
+def _rounded(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def times(n: int, one: str) -> str:

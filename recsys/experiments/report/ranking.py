@@ -91,9 +91,18 @@ class Ranking:
         """Colours by name of the rows that are drawn, and of what is drawn in grey."""
         return {self.name(row): self.hue(row) for row in self.drawn} | dict.fromkeys(grey)
 
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        return {id(run): i for i, run in enumerate(self.runs, 1)}
+
     def anchor(self, run: Run) -> str:
         """Of a run's card."""
-        return f"run-{self.letter}{next(i for i, other in enumerate(self.runs) if other is run) + 1}"
+        return f"run-{self.letter}{self._places[id(run)]}"
+
+    def measured(self, run: Run, metric: str) -> Estimate:
+        """A run's metric and its interval, of the requests that the ranking is of."""
+        inside = self.group.inside
+        return of_run(run, metric) if inside is None else estimate(run.slices.get(inside, {}), metric)
 
     def place(self, section: str) -> str:
         """Anchor of a section."""
