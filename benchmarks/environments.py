@@ -17,8 +17,8 @@ def pinned(*names: str) -> list[str]:
 
 def limited(threads: int) -> dict[str, str]:
     """This process's environment, for a child that shall compute on so many threads."""
-    names = ("OMP", "MKL", "OPENBLAS", "NUMBA", "POLARS")
-    return os.environ | {f"{name}_NUM_THREADS": str(threads) for name in names}
+    names = ("OMP_NUM", "MKL_NUM", "OPENBLAS_NUM", "NUMBA_NUM", "POLARS_MAX")
+    return os.environ | {f"{name}_THREADS": str(threads) for name in names}
 
 
 def python_of(folder: Path, requirements: Sequence[str], alone: Sequence[str] = ()) -> str:

@@ -16,6 +16,7 @@ from statistics import median
 import numpy as np
 
 DIM, LAYERS, HEADS, MAX_LEN, K = 64, 2, 2, 50, 10
+INNER = DIM  # of the feed-forward layers: RecTools knows no other, and RePlay takes it where none is named
 CHECKED = 64  # users whose items are compared
 
 
@@ -29,6 +30,8 @@ class Recommender:
     """Items `[K]` of one user."""
     vectors: Callable[[int], tuple[np.ndarray, np.ndarray]]
     """Vectors of the first so many users and of all items, number i being row i."""
+    weights: int
+    """Numbers that the network learns, its items' vectors included."""
 
 
 def judge(name: str, recommender: Recommender, histories: np.ndarray, args: argparse.Namespace) -> None:
@@ -47,6 +50,7 @@ def judge(name: str, recommender: Recommender, histories: np.ndarray, args: argp
     figures = {
         "row": name,
         "same": same,
+        "weights": recommender.weights,
         "users_per_cpu_s": len(histories) / min(cpu for cpu, _ in rounds),
         "one_cpu_ms": min(median(1000 * cpu for cpu, _ in each) for each in single),
         "one_wall_ms": min(median(1000 * wall for _, wall in each) for each in single),
@@ -69,6 +73,7 @@ def begin(doc: str | None, *packages: str) -> tuple[argparse.Namespace, np.ndarr
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--calls", type=int, default=20)
+    parser.add_argument("--inner", type=int, default=INNER, help="For ours, whose configs have 4 times as much.")
     args = parser.parse_args()
     args.packages = packages
     return args, np.load(args.histories)

@@ -1,7 +1,7 @@
 """A large catalogue: the exact search, its memory, and what an index misses and saves.
 
-Vectors are noise around 1,000 centres, as trained items lie around what they are about, or noise alone, which has
-nothing that an index could go by.
+Vectors are noise around 1,000 centres, or noise alone, which has nothing that an index could go by: the two ends. Or
+they are those of a trained checkpoint, and the users' those of the requests of the test split.
 """
 
 import argparse
@@ -14,8 +14,10 @@ from statistics import median
 import numpy as np
 import torch
 
+from recsys import Recommender, atomic
 from recsys.ranking import top_k, warm_up
 from recsys.ranking.approximate import Index
+from recsys.recommender.questions import batch_of, questions
 
 DIM, K, CENTRES = 64, 10, 1000
 
@@ -34,6 +36,22 @@ def tables(items: int, users: int, kind: str) -> tuple[torch.Tensor, torch.Tenso
     return table, vectors
 
 
+@torch.no_grad()
+def trained(checkpoint: Path, data: Path, users: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Item vectors of a checkpoint, and its vectors of requests of the test split that it knows something of."""
+    model = Recommender.from_pretrained(checkpoint)
+    frame = atomic.read(data / f"{data.name}.request", ["history", "split"])
+    histories = frame.filter(frame["split"] == "test")["history"].to_list()
+    known = [mine for items in histories if (mine := [item for item in items if item in model.numbers])]
+    some = [known[i] for i in np.random.default_rng(0).permutation(len(known))[:users]]
+    asked = questions(model.numbers, some, None, None, None, "raise", str)
+    length = int(model.network.hyperparameters["max_len"])
+    vectors = model.network.encode(batch_of(asked, range(len(some)), length, times=False, searches=False))
+    table = model.network.item_vectors()
+    assert table is not None, "SASRec has a table"
+    return table, vectors
+
+
 def cpu_ms(once: object, vectors: torch.Tensor) -> float:
     """The median CPU time of one user's search."""
     found = []
@@ -46,14 +64,19 @@ def cpu_ms(once: object, vectors: torch.Tensor) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--items", type=int, required=True)
-    parser.add_argument("--kind", choices=["centred", "noise"], required=True)
+    parser.add_argument("--kind", choices=["centred", "noise", "trained"], required=True)
+    parser.add_argument("--items", type=int, default=0)
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--data", type=Path)
     parser.add_argument("--probes", type=int, nargs="+", default=[8, 32, 128])
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    table, vectors = tables(args.items, args.users, args.kind)
+    if args.kind == "trained":
+        table, vectors = trained(args.checkpoint, args.data, args.users)
+    else:
+        table, vectors = tables(args.items, args.users, args.kind)
     warm_up()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     exact, _ = top_k(vectors, table, K)
@@ -72,7 +95,8 @@ def main() -> None:
         alone = cpu_ms(lambda row: index.top_k(row, K), vectors[:50])
         name = f"{probes} of {index.cells} cells"
         rows.append({"search": name, "one_cpu_ms": alone, "recall": float(recall), "build_cpu_s": built})
-    args.out.write_text(json.dumps([{"items": args.items, "kind": args.kind} | row for row in rows]))
+    shared = {"kind": args.kind, "items": len(table) - 1, "users": len(vectors)}
+    args.out.write_text(json.dumps([shared | row for row in rows]))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     items = int(histories.max()) + 1
-    network = SASRec(items + 1, MAX_LEN, DIM, LAYERS, HEADS, 4 * DIM).eval()
+    network = SASRec(items + 1, MAX_LEN, DIM, LAYERS, HEADS, args.inner).eval()
     vocabulary = Vocabulary([str(i) for i in range(items)])
     model = recsys.Recommender(Checkpoint(network, vocabulary, np.zeros(items + 1), {}, {}))
     users = pl.DataFrame({"user_id": range(len(histories)), "history": histories.tolist()})
@@ -35,7 +35,8 @@ def main() -> None:
             found = network.encode(batch_of(asked, range(count), MAX_LEN, times=False, searches=False))
         return found.numpy(), network.item_vectors().detach().numpy()[1:]
 
-    judge("recsys", Recommender(many, one, vectors), histories, args)
+    weights = sum(weight.numel() for weight in network.parameters())
+    judge("recsys", Recommender(many, one, vectors, weights), histories, args)
 
 
 if __name__ == "__main__":

@@ -53,11 +53,12 @@ def main() -> None:
         asked = model.data_preparator.transform_dataset_u2i(dataset, np.arange(users))
         loader = model.data_preparator.get_dataloader_recommend(asked, 256)
         found, table = model.lightning_model._get_user_item_embeddings(loader, "cpu")
-        inner = [asked.item_id_map.to_internal[item] for item in range(users * length)]
-        row = [asked.user_id_map.to_internal[user] for user in range(count)]
+        inner = asked.item_id_map.convert_to_internal(np.arange(int(histories.max()) + 1))
+        row = asked.user_id_map.convert_to_internal(np.arange(count))
         return found[row].numpy(), table[inner].numpy()
 
-    judge("RecTools", Recommender(many, one, vectors), histories, args)
+    weights = sum(weight.numel() for weight in model.lightning_model.torch_model.parameters())
+    judge("RecTools", Recommender(many, one, vectors, weights), histories, args)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,8 @@ def main() -> None:
             states = module(batch)["hidden_states"][0][:, -1]
             return states.numpy(), module.model.body.embedder.get_item_weights()[:items].numpy()
 
-        judge("RePlay", Recommender(many, one, vectors), histories, args)
+        weights = sum(weight.numel() for weight in module.model.parameters())
+        judge("RePlay", Recommender(many, one, vectors, weights), histories, args)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from recsys.models.base import ItemSpace, Model, recbole_class, recbole_config
 from recsys.models.batch import Batch, point_rows
 from recsys.models.content import ItemEmbedding, LazyTable, table_of, tied
+from recsys.models.recbole_encoder import Points, encoded, fuse
 
 _BERT4Rec: Any = recbole_class("BERT4Rec")
 
@@ -68,6 +69,7 @@ class BERT4Rec(_BERT4Rec, Model):
         settings = {"mask_ratio": mask_ratio, "initializer_range": initializer_range}
         config = recbole_config(max_len, dim, layers, heads, inner_dim, dropout, **settings)
         super().__init__(config, ItemSpace(n_items))
+        fuse(self.trm_encoder)
         self.last_ratio = last_ratio
         if content:
             self.item_embedding = ItemEmbedding(self.item_embedding, buckets, vector_width)
@@ -111,14 +113,18 @@ class BERT4Rec(_BERT4Rec, Model):
 
     def _answers(self, x: Tensor, item: Tensor, count: Tensor, batch: Batch) -> Tensor:
         """The state of the mask at the end of each of these, whose embeddings are `x`: `[points, dim + 1]`."""
-        hidden = self.hidden(x, item)
-        return self._with_one(hidden[torch.arange(item.shape[0], device=item.device), count - 1])
+        at = (torch.arange(item.shape[0], device=item.device), count - 1)
+        return self._with_one(self.hidden(x, item, at))
 
-    def hidden(self, x: Tensor, item: Tensor) -> Tensor:
-        """States `[rows, length, dim]` of the items' embeddings of the same shape: RecBole's `forward` behind them."""
+    def hidden(self, x: Tensor, item: Tensor, at: Points | None = None) -> Tensor:
+        """States `[rows, length, dim]` of the items' embeddings of the same shape: RecBole's `forward` behind them.
+
+        Or those `at` some points, `[points, dim]`.
+        """
         x = self.dropout(self.LayerNorm(x + self.position_embedding.weight[: x.shape[1]]))
         mask = torch.where(item > 0, 0.0, -10000.0)[:, None, None]
-        x = self.trm_encoder(x, mask, output_all_encoded_layers=False)[-1]
+        x = encoded(self.trm_encoder, x, mask, at)
+        x = x if at is None else x[at]
         vectors: Tensor = self.output_ln(self.output_gelu(self.output_ffn(x)))
         return vectors
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from recsys.models.base import ItemSpace, Model, recbole_class, recbole_config
 from recsys.models.batch import Batch
 from recsys.models.content import ItemEmbedding, LazyTable, table_of, tied
+from recsys.models.recbole_encoder import Points, encoded, fuse
 
 _SASRec: Any = recbole_class("SASRec")
 
@@ -49,6 +50,7 @@ class SASRec(_SASRec, Model):
     ) -> None:
         config = recbole_config(max_len, dim, layers, heads, inner_dim, dropout)
         super().__init__(config, ItemSpace(n_items))
+        fuse(self.trm_encoder)
         if content:
             self.item_embedding = ItemEmbedding(self.item_embedding, buckets, vector_width)
         self.hyperparameters = {
@@ -73,27 +75,28 @@ class SASRec(_SASRec, Model):
 
     def states(self, x: Tensor, batch: Batch) -> Tensor:
         """Hidden state at each point's position, `[points, dim]`, of the batch's item vectors `[rows, length, dim]`."""
-        return self.hidden(x)[batch.point_row, batch.point_position]
+        at = (batch.point_row, batch.point_position)
+        return self.hidden(x, at)[at]
 
-    def hidden(self, x: Tensor) -> Tensor:
-        """Hidden states `[rows, length, dim]` of item embeddings of the same shape.
+    def hidden(self, x: Tensor, at: Points | None = None) -> Tensor:
+        """Hidden states `[rows, length, dim]` of item embeddings of the same shape; those `at` some points at least.
 
         Rows are padded on the right, so the causal mask alone keeps padding out of sight.
         """
-        return self.attend(x + self.position_embedding.weight[: x.shape[1]])
+        return self.attend(x + self.position_embedding.weight[: x.shape[1]], at=at)
 
-    def attend(self, x: Tensor, sees: Tensor | None = None) -> Tensor:
-        """Hidden states of tokens `[rows, tokens, dim]`, positions included.
+    def attend(self, x: Tensor, sees: Tensor | None = None, at: Points | None = None) -> Tensor:
+        """Hidden states of tokens `[rows, tokens, dim]`, positions included; of those `at` some points at least.
 
         `sees` `[rows, tokens, tokens]` bool tells whom each token sees; by default itself and what comes before it.
         """
         length = x.shape[1]
         x = self.dropout(self.LayerNorm(x))
-        blocked = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
+        blocked = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)[None, None]
         if sees is not None:
             blocked = ~sees[:, None]
         mask = torch.zeros(blocked.shape, dtype=x.dtype, device=x.device).masked_fill(blocked, -10000.0)
-        return self.trm_encoder(x, mask, output_all_encoded_layers=False)[-1]
+        return encoded(self.trm_encoder, x, mask, at)
 
     def item_vectors(self, item_ids: Tensor | None = None) -> Tensor:
         """The item embeddings: SASRec shares its input and output table (section III-C)."""

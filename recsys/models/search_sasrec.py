@@ -4,6 +4,7 @@
 bit.
 """
 
+from functools import partial
 from typing import Literal
 
 from torch import Tensor
@@ -83,11 +84,13 @@ class SearchSASRec(SearchBranch, SASRec):
     def states(self, x: Tensor, batch: Batch) -> Tensor:
         """Hidden state at each point's position, `[points, dim]`, with the searches that the point may see."""
         places = self.position_embedding.weight[: x.shape[1]]
+        at = (batch.point_row, batch.point_position)
+        encoder = partial(self.attend, at=at) if isinstance(self.query_fusion, Pending | Cross) else self.attend
         searches = self.searches(batch)
-        hidden: Tensor = self.query_fusion(x, places, searches, self.attend)
+        hidden: Tensor = self.query_fusion(x, places, searches, encoder)
         if self.query_direct is not None:
             hidden = hidden + self.query_direct(searches)
-        return hidden[batch.point_row, batch.point_position]
+        return hidden[at]
 
     def training_loss(self, batch: Batch, loss: Loss) -> Tensor:
         """As every model; and the agreement of queries with what was clicked among their results."""

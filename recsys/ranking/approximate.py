@@ -14,9 +14,6 @@ from torch import Tensor
 from recsys.errors import InputError
 from recsys.ranking.arguments import at_least_one, excluded
 
-_SAMPLE = 64
-"""Vectors for each centre that k-means sees."""
-
 
 class Index:
     """An inverted file over a table of item vectors.
@@ -41,13 +38,17 @@ class Index:
         cells = max(1, min(items, round(sqrt(items)))) if cells is None else cells
         at_least_one(items=items, cells=cells)
         self.items, self.cells = items, cells
-        self._centres = faiss.IndexFlatIP(dim)
-        self._file: Any = faiss.IndexIVFFlat(self._centres, dim, cells, faiss.METRIC_INNER_PRODUCT)
+        # A vector lies in the cell of the nearest centre: by the product, all would go to the longest ones. A request
+        # looks where its product with the centre is large.
+        nearest, self._centres = faiss.IndexFlatL2(dim), faiss.IndexFlatIP(dim)
+        self._file: Any = faiss.IndexIVFFlat(nearest, dim, cells, faiss.METRIC_INNER_PRODUCT)
+        self._file.cp.spherical = False
         self._file.cp.seed = seed
-        self._file.cp.max_points_per_centroid = _SAMPLE
         self._file.cp.min_points_per_centroid = 1  # a small catalogue is no reason to warn
         self._file.train(vectors)
         self._file.add_with_ids(vectors, np.arange(1, items + 1))
+        self._centres.add(nearest.reconstruct_n(0, cells))
+        self._file.quantizer = self._centres
         self.probe(probes)
 
     def probe(self, cells: int) -> None:

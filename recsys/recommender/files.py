@@ -161,10 +161,10 @@ def _jsonl(path: Path) -> Iterator[Asked]:
 
 _READERS: dict[str, Callable[[Path], Iterator[Asked]]] = {".parquet": _parquet, ".jsonl": _jsonl}
 _USER: dict[type, Any] = {str: pl.String, int: pl.Int64, type(None): pl.Int64}
-_FIELDS: dict[str, tuple[tuple[type, ...], str]] = {
-    "history": ((str, int), "a list of strings or integers"),
-    "queries": ((str,), "a list of strings"),
-    "timestamps": ((int, float), "a list of numbers of seconds"),
+_FIELDS: dict[str, tuple[set[type], str]] = {
+    "history": ({str, int}, "a list of strings or integers"),
+    "queries": ({str}, "a list of strings"),
+    "timestamps": ({int, float}, "a list of numbers of seconds"),
 }
 
 
@@ -180,7 +180,7 @@ def _row(line: bytes, name: str) -> dict[str, Any]:
         given = row.get(field)
         if given is None:
             continue
-        if not isinstance(given, list) or any(not isinstance(x, kinds) or isinstance(x, bool) for x in given):
+        if not isinstance(given, list) or not kinds.issuperset(map(type, given)):
             raise InputError(f"{name}{field} should be {wanted}.")
     if row.get("now") is not None and not isinstance(row["now"], int | float):
         raise InputError(f"{name}now should be a number of seconds.")

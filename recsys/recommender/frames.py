@@ -66,6 +66,9 @@ def asked_of(frame: pl.DataFrame, named: Callable[[int], str] = lambda i: f"row 
             raise InputError(f"column {name!r} is {schema[name]}; it should be {wanted}.")
     if "now" in schema and not (schema["now"].is_numeric() or schema["now"] == pl.Null):
         raise InputError(f"column 'now' is {schema['now']}; it should be a number of seconds.")
+    gaps = frame["history"].cast(pl.List(inner["history"] or pl.Null)).list.eval(pl.element().is_null()).list.any()
+    if gaps.any():
+        raise InputError(f"{named(gaps.arg_true()[0])}a missing value in history.")
     lists = {name: frame[name].to_list() if name in schema else None for name in COLUMNS[1:]}
     rows = pl.Series("row", np.arange(first, first + len(frame)))
     return Asked(
@@ -104,9 +107,6 @@ def answered(
     candidates: Sequence[str | int] | None,
 ) -> pl.DataFrame:
     """One row for each user and recommended item, best first."""
-    for i, history in enumerate(asked.histories):
-        if any(item is None for item in history):
-            raise InputError(f"{asked.named(i)}a missing value in history.")
     allowed, _ = model.candidates(candidates, unknown)
     encoded = questions(
         model.numbers, asked.histories, asked.queries, asked.timestamps, asked.now, unknown, asked.named

@@ -61,30 +61,34 @@ def questions(
     for name, given in (("queries", queries), ("timestamps", timestamps), ("now", now)):
         if given is not None and len(given) != users:
             raise InputError(f"{name} for {len(given)} users, but histories of {users}: give one entry for each.")
-    items, times, nows, typed, missing = [], [], [], [], []
     for i, history in enumerate(histories):
-        asked = (queries[i] if queries else None) or ()
-        if isinstance(history, str) or isinstance(asked, str):
+        if isinstance(history, str) or isinstance(queries[i] if queries else None, str):
             raise InputError(f"{named(i)}history and queries are lists of strings, not one string: put it in brackets.")
-        given = [str(item) for item in history]
-        encoded = np.array([numbers.get(item, 0) for item in given], np.int64)
-        absent = [item for item, number in zip(given, encoded.tolist(), strict=True) if number == 0]
-        if absent and unknown == "raise":
-            known = ", ".join(token for token, _ in zip(numbers, range(3), strict=False))
-            raise InputError(
-                f"{named(i)}{len(absent)} of {len(given)} items of the history are unknown to the model, the first is "
-                f"{absent[0]!r}. It knows {len(numbers)} items, such as {known}."
-            )
-        seconds = _seconds(len(given), timestamps[i] if timestamps else None, now[i] if now else None, named(i))
-        items.append(encoded[encoded > 0])
-        times.append(seconds[:-1][encoded > 0])
-        nows.append(seconds[-1])
-        typed.append([query for query in asked if normalize(query)])
-        missing.append(absent)
-    offsets = np.concatenate([[0], np.cumsum([len(each) for each in items], dtype=np.int64)])
-    nothing = np.zeros(0, np.int64)
-    item, time = np.concatenate([nothing, *items]), np.concatenate([nothing, *times])
-    return Questions(offsets, item, time, np.array(nows, np.int64), typed, missing)
+    given = list(map(str, chain.from_iterable(histories)))
+    item = np.fromiter((numbers.get(token, 0) for token in given), np.int64, len(given))
+    counts = np.fromiter(map(len, histories), np.int64, users)
+    owner, known = np.repeat(np.arange(users), counts), item > 0
+    missing: list[list[str]] = [[] for _ in range(users)]
+    for place in np.flatnonzero(~known).tolist():
+        missing[owner[place]].append(given[place])
+    if unknown == "raise" and not known.all():
+        i = int(owner[np.argmin(known)])
+        some = ", ".join(token for token, _ in zip(numbers, range(3), strict=False))
+        raise InputError(
+            f"{named(i)}{len(missing[i])} of {counts[i]} items of the history are unknown to the model, the first is "
+            f"{missing[i][0]!r}. It knows {len(numbers)} items, such as {some}."
+        )
+    time, returned = np.zeros(len(given), np.int64), np.zeros(users, np.int64)
+    if timestamps is not None or now is not None:
+        seconds = [
+            _seconds(count, timestamps[i] if timestamps else None, now[i] if now else None, named(i))
+            for i, count in enumerate(counts.tolist())
+        ]
+        time = np.concatenate([time[:0], *(each[:-1] for each in seconds)])
+        returned = np.array([each[-1] for each in seconds], np.int64)
+    typed = [[query for query in each or () if normalize(query)] for each in queries or [()] * users]
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(owner[known], minlength=users))])
+    return Questions(offsets, item[known], time[known], returned, typed, missing)
 
 
 def _seconds(items: int, timestamps: Sequence[float] | None, now: float | None, name: str) -> np.ndarray:

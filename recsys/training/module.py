@@ -22,7 +22,7 @@ from recsys.errors import InputError, did_you_mean
 from recsys.losses import Loss
 from recsys.metrics import METRICS, Average, catalogue, mean_metrics
 from recsys.models import Batch, Model, RecBole
-from recsys.models.lean import lean_layers
+from recsys.models.dropout import lean_dropout
 from recsys.models.searches import SearchBranch
 from recsys.ranking import top_k
 from recsys.training.baselines import Chance, Ranker, Scored, baselines
@@ -61,7 +61,6 @@ class SequentialRecommender(pl.LightningModule):
             Where there is a config of that name but no run, `recsys fit` trains it first, on the same data.
         freeze_backbone: With `warm_start`: train the search branch alone, where there is one.
         compile_layers: Train with the repeated layers of the network compiled by `torch.compile`.
-        lean: Train with dropout that costs a CPU a quarter, and draws other numbers than torch's.
         k: Items per user that `recsys predict` writes.
     """
 
@@ -84,7 +83,6 @@ class SequentialRecommender(pl.LightningModule):
         warm_start: str | None = None,
         freeze_backbone: bool = True,
         compile_layers: bool = False,
-        lean: bool = False,
         k: int = 10,
     ) -> None:
         super().__init__()
@@ -95,8 +93,7 @@ class SequentialRecommender(pl.LightningModule):
         if warmup_steps < 0:
             raise InputError(f"--model.warmup_steps {warmup_steps}: must be at least 0.")
         check(slices or {})
-        if lean:
-            lean_layers(network)
+        lean_dropout(network)
         self.network = network
         self.loss = loss
         self.optimizer, self.table_learning_rate = optimizer, table_learning_rate

@@ -67,13 +67,3 @@ def test_the_exported_weights_are_the_averaged_ones(zoo) -> None:
     exported = load_file(run / "checkpoint" / "model.safetensors")[name]
     assert torch.equal(exported, kept["state_dict"][f"network.{name}"])
     assert not torch.equal(exported, kept["current_model_state"][f"network.{name}"])
-
-
-@pytest.mark.parametrize("config", ["sasrec_qilin", "bert4rec_qilin"])
-def test_lean_layers_train_and_leave_a_checkpoint_like_any_other(zoo, config: str) -> None:
-    name = f"lean_{config}"
-    more = ("--model.lean", "true", "--trainer.limit_train_batches", "3", "--trainer.max_epochs", "1")
-    assert zoo("fit", name, *more, config=config) == 0
-    run: Path = zoo.folders(name)[-1]
-    assert zoo("test", name, config=config) == 0
-    assert load(run / "checkpoint").metrics.keys() == {"val/ndcg@10"}

@@ -1,6 +1,4 @@
-"""Layers that training spends its time in, exchanged for cheaper ones that compute the same."""
-
-from types import MethodType
+"""Dropout that takes a CPU a quarter of the time of torch's."""
 
 import torch
 from torch import Tensor, nn
@@ -25,15 +23,9 @@ class Dropout(nn.Dropout):
         return x * kept.mul_(1 / (1 - self.p))
 
 
-def lean_layers(network: nn.Module) -> None:
-    """Exchange, in place, every dropout, and RecBole's GELU in five operations for torch's in one.
-
-    Names of weights stay, and so do checkpoints.
-    """
+def lean_dropout(network: nn.Module) -> None:
+    """Exchange every dropout, in place; names of weights stay, and so do checkpoints."""
     for part in list(network.modules()):
         for name, child in part.named_children():
             if type(child) is nn.Dropout:
                 setattr(part, name, Dropout(child.p).train(child.training))
-        activation = getattr(part, "intermediate_act_fn", None)
-        if isinstance(activation, MethodType) and activation.__func__.__name__ == "gelu":
-            part.intermediate_act_fn = nn.functional.gelu  # type: ignore[assignment]
