@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from referee import Referee, Split, begin
 
-from recsys.training.cli import RecsysCLI, find_config, quiet
+from recsys.training.cli import RecsysCLI, quiet
+from recsys.training.configs import find_config
 
 
 class Judged(pl.Callback):

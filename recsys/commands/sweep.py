@@ -48,7 +48,8 @@ def sweep(
     """
     if trials < 1 or (jobs is not None and jobs < 1):
         raise InputError("--trials and --jobs must be at least 1.")
-    from recsys.training.cli import find_config, resolved
+    from recsys.training.cli import resolved
+    from recsys.training.configs import find_config
 
     step("Reading config and space")
     flags = {flag.partition("=")[0] for flag in fit}

@@ -21,16 +21,17 @@ from lightning.pytorch.loggers import WandbLogger
 from recsys import checkpoints, losses, models
 from recsys.arguments import explain, keys
 from recsys.data import SequenceData
-from recsys.errors import InputError, did_you_mean
-from recsys.files import shipped
+from recsys.errors import InputError
 from recsys.training.callbacks import ExportCheckpoint, RequestResults, SaveRunConfig, StepSeeds, WritePredictions
+from recsys.training.configs import find_config
 from recsys.training.facts import RunFacts
-from recsys.training.module import SequentialRecommender, fits_data
+from recsys.training.module import SequentialRecommender
 from recsys.training.runs import CHECKPOINT, LAST, latest, new_run, trained
 from recsys.training.throughput import Throughput
 from recsys.training.tracking import apply_flags, begin
+from recsys.training.warm_start import fits_data
 
-__all__ = ["RecsysCLI", "WandbLogger", "find_config", "run"]
+__all__ = ["RecsysCLI", "WandbLogger", "run"]
 
 MONITOR = "val/ndcg@10"
 
@@ -250,30 +251,6 @@ def _classes() -> dict[str, type]:
 
 def _options() -> set[str]:
     return {option for each in _classes().values() for option in inspect.signature(each).parameters}
-
-
-SPACES = "spaces"
-"""The folder in `zoo_configs` that holds no configs but what `recsys sweep` tries."""
-
-
-def find_config(name: str, missing: str | None = None, spaces: bool = False) -> str:
-    """A config file's path: as given, or by name among the shipped `zoo_configs` and the folders in it.
-
-    With `spaces`, that of a space for `recsys sweep`.
-
-    Raises:
-        InputError: there is none; `missing` is what to say then.
-    """
-    if Path(name).exists():
-        return name
-    stem = name.removeprefix("zoo_configs/").removesuffix(".yaml")
-    files = sorted(shipped("zoo_configs").rglob("*.yaml"))
-    files = [file for file in files if (file.parent.name == SPACES) == spaces]
-    for file in files:
-        if file.as_posix().endswith(f"/{stem}.yaml"):
-            return str(file)
-    known = {file.stem for file in files}
-    raise InputError(f"{missing or f'--config {name}: no such file.'}{did_you_mean(stem, known)}")
 
 
 def run(args: list[str]) -> RecsysCLI:

@@ -12,7 +12,8 @@ import pytest
 from recsys.__main__ import main
 from recsys.commands.sweep import devices, split
 from recsys.errors import InputError
-from recsys.training.cli import find_config, resolved
+from recsys.training.cli import resolved
+from recsys.training.configs import find_config
 
 SMALL = [
     *("--model.network.init_args.inner_dim", "8", "--data.max_len", "5", "--data.stride", "5"),
