@@ -20,7 +20,7 @@ def encoded(encoder: nn.Module, x: Tensor, mask: Tensor, at: Points | None = Non
     """States of tokens `[rows, tokens, dim]`; where some points are all that is asked for, others may be 0.
 
     Of two layers, nearly half of the work is the last one's for tokens whose states only a step of training reads:
-    where there are no more points than rows, it is left out.
+    elsewhere it is left out. The way does not depend on the batch: whoever else is asked for moves no score.
 
     Args:
         encoder: RecBole's `TransformerEncoder`.
@@ -28,7 +28,7 @@ def encoded(encoder: nn.Module, x: Tensor, mask: Tensor, at: Points | None = Non
         mask: What is added to attention, `[rows or 1, 1, tokens or 1, tokens]`.
         at: The points that are asked for; all when None.
     """
-    if at is None or encoder.training or at[0].shape[0] > x.shape[0]:
+    if at is None or encoder.training:
         states: Tensor = encoder(x, mask, output_all_encoded_layers=False)[-1]
         return states
     layers: Any = encoder.layer
