@@ -185,9 +185,11 @@ def _onnx(program: torch.export.ExportedProgram, graph: Graph, checkpoint: Check
 
     for chatty in ("torch.onnx", "onnxscript"):  # of torchvision, which nobody asked for, and of what was not folded
         logging.getLogger(chatty).setLevel(logging.ERROR)
-    made = torch.onnx.export(
-        program, input_names=graph.inputs, output_names=graph.outputs, dynamo=True, optimize=False, verbose=False
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*LeafSpec.*")  # torch's exporter of its own pytree
+        made = torch.onnx.export(
+            program, input_names=graph.inputs, output_names=graph.outputs, dynamo=True, optimize=False, verbose=False
+        )
     assert made is not None, "the new exporter returns a program"
     # all of its optimisation but the rules, of which one takes x + 1e-15 for x, also where x is 0 and divided by
     optimizer.inline(made.model)
