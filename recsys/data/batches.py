@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from recsys.data.dataset import Dataset, Searches
+from recsys.data.dataset import Dataset
 from recsys.data.histories import Histories
 from recsys.data.ragged import Ragged, grouped_offsets, offsets_of, ranges
+from recsys.data.records import Searches
 from recsys.errors import InputError
 from recsys.models.batch import Batch
 

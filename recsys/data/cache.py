@@ -28,9 +28,10 @@ from safetensors.numpy import save_file
 
 import recsys
 from recsys import atomic
-from recsys.data.dataset import Dataset, Events, Requests, Searches, fingerprint, load, read_meta
+from recsys.data.dataset import Dataset, fingerprint, load, read_meta
 from recsys.data.items import item_file, read_content
 from recsys.data.ragged import Ragged
+from recsys.data.records import Events, Requests, Searches
 from recsys.files import atomic_file, cache_folder, sha256
 from recsys.models.content import Content
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import polars as pl
 from recsys import atomic
 from recsys.data.items import catalogue
 from recsys.data.ragged import Ragged, grouped_offsets, offsets_of
+from recsys.data.records import Events, Requests, Searches
 from recsys.data.split import leave_one_out
 from recsys.errors import InputError
 from recsys.models.text import gram_matrix
@@ -21,59 +21,6 @@ from recsys.models.text import gram_matrix
 SPLITS = ("train", "valid", "test")
 CATALOGUE = ("catalogue",)
 """As a vocabulary: all items that the data set describes or that were clicked in training."""
-
-
-@dataclass(frozen=True)
-class Events:
-    """Clicks sorted by user and time."""
-
-    user: np.ndarray
-    item: np.ndarray
-    """0 where the item is not in the vocabulary."""
-    timestamp: np.ndarray
-    split: np.ndarray
-    """Index into SPLITS."""
-
-
-@dataclass(frozen=True)
-class Requests:
-    """What is to be predicted: a user, a moment, and the items clicked then."""
-
-    id: Sequence[str]
-    user: np.ndarray
-    timestamp: np.ndarray
-    split: np.ndarray
-    order: np.ndarray | None
-    """Number of the user's events before the request, where the file's order and not the clock tells."""
-    target: Ragged
-    """Clicked items per request, 0 where the item is not in the vocabulary."""
-    candidate: Ragged | None
-    """Exposed items per request."""
-    clicked: np.ndarray | None
-    """`[candidates]` bool."""
-    position: np.ndarray | None = None
-    """`[candidates]` where on the user's screen each was exposed, from 1 on, where that is known."""
-    delivered: Ragged | None = None
-    """Items of the window delivered with each request, oldest first, where that and no other history is to be used."""
-
-
-@dataclass(frozen=True)
-class Searches:
-    """Queries sorted by user and time."""
-
-    user: np.ndarray
-    timestamp: np.ndarray
-    split: np.ndarray
-    type: np.ndarray
-    gram: np.ndarray
-    """`[searches, grams]` hashed character n-grams."""
-    clicked: Ragged | None = None
-    """Items clicked among each search's results, 0 where one is not in the vocabulary."""
-
-    @cached_property
-    def known_clicks(self) -> Ragged | None:
-        """Those in the vocabulary."""
-        return None if self.clicked is None else self.clicked.known()
 
 
 @dataclass(frozen=True)

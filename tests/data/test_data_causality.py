@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from recsys.atomic import Vocabulary
 from recsys.data import SPLITS, Dataset
 from recsys.data.batches import assemble, request_rows, training_rows
-from recsys.data.dataset import Events, Requests, Searches
 from recsys.data.histories import histories
 from recsys.data.ragged import Ragged, offsets_of
+from recsys.data.records import Events, Requests, Searches
 from recsys.models import HSTU, BERT4Rec, SASRec, SearchBERT4Rec, SearchSASRec, SESRec, UniSAR, eSASRec
 from recsys.models.text import gram_matrix
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from recsys.atomic import Vocabulary
 from recsys.data import Dataset
 from recsys.data.batches import BatchLoader, assemble, request_rows, training_rows
-from recsys.data.dataset import Events, Requests
 from recsys.data.histories import histories
 from recsys.data.ragged import Ragged
+from recsys.data.records import Events, Requests
 from recsys.models import HSTU, BERT4Rec, SASRec, SearchSASRec, eSASRec
 
 ITEMS, LONGEST = 5, 6
