@@ -1,11 +1,13 @@
 """RecBole's sequential models through one adapter: the network, the loss and the scores are RecBole's own.
 
-It trains one row per target, the target's history cut behind what it sees (RecBole's data augmentation), but makes the
-rows of a batch when the batch is trained and keeps none.
+A target of a causal network is answered from the window that it stands in, as are all other targets of that window. The
+other networks are given one row per target, the target's history cut behind what it sees (RecBole's data augmentation);
+the rows of a batch are made when the batch is trained, and none is kept.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.resources import files
 from inspect import signature
@@ -26,6 +28,8 @@ DOT_PRODUCT = frozenset(["CORE", "Caser", "FDSA", "FOSSIL", "GCSAN", "GRU4Rec", 
 """Models whose score is the product of `forward` and a table of items."""
 OTHER_SCORES = frozenset(["FPMC", "GRU4RecCPR", "RepeatNet", "SASRecCPR", "TransRec"])
 """Models that give the scores of all items at once."""
+CAUSAL = frozenset(["FDSA", "GRU4Rec", "GRU4RecF", "SASRec", "SASRecF"])
+"""Models whose state at an item depends on nothing behind it, and is all that is read of a history."""
 FEATURED = frozenset(["FDSA", "GRU4RecF", "SASRecF"])
 """Models that also read features of the items in a history."""
 ELSEWHERE = {
@@ -163,14 +167,19 @@ class RecBole(Model):
         return nn.functional.relu(table) if self.model == "NPE" else table
 
     def own_loss(self, batch: Batch) -> Tensor:
-        """RecBole's `calculate_loss` of the targets with a history, one row each; its parts are added up."""
+        """RecBole's `calculate_loss` of the targets with a history, the mean over them; its parts are added up."""
         item, count = point_rows(batch)
         trained = count[batch.target_point] > 0
         point, target = batch.target_point[trained], batch.target_item[trained]
         if not len(point):  # nothing to learn from, but a step that Lightning can take
             return torch.stack([parameter.sum() for parameter in self.parameters()]).sum() * 0.0
-        user = None if batch.user is None else batch.user[point]
-        loss = self.inner.calculate_loss(self.rows(item[point], count[point], user, target))
+        if self.model in CAUSAL:
+            length = (batch.item > 0).sum(1).clamp(min=1)
+            with answered(self.inner, batch.point_row[point], batch.point_position[point]):
+                loss = self.inner.calculate_loss(self.rows(batch.item, length, target=target))
+        else:
+            user = None if batch.user is None else batch.user[point]
+            loss = self.inner.calculate_loss(self.rows(item[point], count[point], user, target))
         return torch.stack(loss).sum() if isinstance(loss, tuple) else loss
 
     def rows(
@@ -178,7 +187,8 @@ class RecBole(Model):
     ) -> dict[str, Tensor]:
         """RecBole's interaction of histories `[rows, length]` of `count` items each, oldest first, right-padded.
 
-        The negative item of pairwise losses is drawn uniformly from all but the target, as by RecBole's sampler.
+        `target` is one item for each row, or for each point of the rows that is to be `answered`. The negative item of
+        pairwise losses is drawn uniformly from all but the target, as by RecBole's sampler.
         """
         if self.embeds_users and user is None:
             raise InputError(f"{self.model} embeds users, and this batch does not tell whose histories it holds.")
@@ -199,6 +209,16 @@ class RecBole(Model):
             "item_id": target,
             "neg_item_id": negative + (negative >= target).to(negative),
         }
+
+
+@contextmanager
+def answered(network: Any, row: Tensor, position: Tensor) -> Iterator[None]:
+    """Within, a network of `CAUSAL` answers these points of the rows that it is given, in place of each row's last."""
+    network.gather_indexes = lambda states, _: states[row, position]
+    try:
+        yield
+    finally:
+        del network.gather_indexes
 
 
 class FeatureSpace(ItemSpace):

@@ -12,7 +12,7 @@ from recsys.atomic import Vocabulary
 from recsys.errors import InputError
 from recsys.models import RecBole, recbole
 from recsys.models.base import recbole_class
-from recsys.models.recbole import DOT_PRODUCT, ELSEWHERE, FEATURED, OTHER_SCORES, defaults
+from recsys.models.recbole import CAUSAL, DOT_PRODUCT, ELSEWHERE, FEATURED, OTHER_SCORES, defaults
 from recsys.recommender import Recommender
 
 ITEMS, USERS, MAX_LEN = 24, 6, 7
@@ -115,6 +115,34 @@ def test_a_few_steps_bring_the_loss_down(learnt):
     _, losses = learnt
     assert np.isfinite(losses).all()
     assert sum(losses[-3:]) < sum(losses[:3])
+
+
+@pytest.mark.parametrize("loss_type", ["CE", "BPR"])
+@pytest.mark.parametrize("name", sorted(CAUSAL))
+def test_a_window_trained_in_one_pass_has_the_loss_and_gradient_of_its_prefixes(
+    name, loss_type, batch_of, monkeypatch
+):
+    network, given = build(name, loss_type=loss_type), training_batch(batch_of)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0  # what is dropped in a window is dropped for all of its targets
+    found = []
+    for causal in (CAUSAL, frozenset()):
+        monkeypatch.setattr(recbole, "CAUSAL", causal)
+        network.zero_grad()
+        torch.manual_seed(3)  # the same negatives
+        loss = network.own_loss(given)
+        loss.backward()
+        found.append((loss.detach(), {key: x.grad for key, x in network.named_parameters() if x.grad is not None}))
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=1e-6)
+
+
+def test_a_window_is_read_once_however_many_targets_it_has(batch_of, monkeypatch):
+    network, given = build("GRU4Rec"), training_batch(batch_of)
+    read = []
+    network.inner.item_embedding.register_forward_hook(lambda module, args, output: read.append(len(args[0])))
+    network.own_loss(given)
+    assert read == [len(HISTORIES) + 1]
 
 
 def test_the_scores_are_those_of_recboles_full_sort_predict(model, learnt, batch_of):
