@@ -119,9 +119,7 @@ def test_a_few_steps_bring_the_loss_down(learnt):
 
 @pytest.mark.parametrize("loss_type", ["CE", "BPR"])
 @pytest.mark.parametrize("name", sorted(CAUSAL))
-def test_a_window_trained_in_one_pass_has_the_loss_and_gradient_of_its_prefixes(
-    name, loss_type, batch_of, monkeypatch
-):
+def test_a_window_trained_in_one_pass_has_the_loss_and_gradient_of_its_prefixes(name, loss_type, batch_of, monkeypatch):
     network, given = build(name, loss_type=loss_type), training_batch(batch_of)
     for module in network.modules():
         if isinstance(module, torch.nn.Dropout):
