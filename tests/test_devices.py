@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from recsys import losses, models
 from recsys.losses import Loss
 from recsys.models import Batch, Model
-from recsys.models.recbole import DOT_PRODUCT, OTHER_SCORES
+from recsys.models.recbole_zoo import DOT_PRODUCT, OTHER_SCORES
 
 ITEMS, LENGTH, ELSEWHERE = 120, 8, "meta"
 FEATURED = {"FDSA", "GRU4RecF", "SASRecF"}  # need columns of the items

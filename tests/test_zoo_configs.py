@@ -8,7 +8,7 @@ import yaml
 
 from recsys import models
 from recsys.__main__ import VERBS, main
-from recsys.models.recbole import DOT_PRODUCT, OTHER_SCORES, defaults
+from recsys.models.recbole_zoo import DOT_PRODUCT, OTHER_SCORES, defaults
 from recsys.training.configs import SPACES, find_config
 
 FOLDER = Path(__file__).parents[1] / "zoo_configs"

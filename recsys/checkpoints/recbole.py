@@ -23,7 +23,7 @@ from recsys.checkpoints.archive import refuse_packed
 from recsys.checkpoints.folder import Checkpoint
 from recsys.errors import InputError
 from recsys.models import BERT4Rec, Model, RecBole, SASRec
-from recsys.models.recbole import FEATURED, defaults
+from recsys.models.recbole_zoo import FEATURED, defaults
 
 TOLERATED = frozenset(["_codecs", "logging", "numpy", "recbole", "torch", "yaml"])
 """Packages whose objects become stand-ins; RecBole's files name classes of these."""

@@ -30,6 +30,8 @@ class Model(nn.Module, ABC):
     """Whether the model reads the times of a batch; training leaves out what is not read."""
     uses_searches: bool = False
     """Whether the model reads the searches of a batch."""
+    brings_loss: bool = False
+    """Whether the model is trained by a loss of its own alone, so that none can be chosen for it."""
     embeds_users: bool = False
     """Whether the model has a vector for each user of its data set, and so can answer for nobody else."""
 

@@ -5,41 +5,21 @@ other networks are given one row per target, the target's history cut behind wha
 the rows of a batch are made when the batch is trained, and none is kept.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.resources import files
 from inspect import signature
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor, nn
 
-from recsys.errors import InputError, did_you_mean
+from recsys.errors import InputError
 from recsys.models.base import ItemSpace, Model, recbole_class, recbole_fields
 from recsys.models.batch import Batch, point_rows
-
-DOT_PRODUCT = frozenset(["CORE", "Caser", "FDSA", "FOSSIL", "GCSAN", "GRU4Rec", "GRU4RecF", "HGN", "HRM"]) | frozenset(
-    ["LightSANs", "NARM", "NPE", "NextItNet", "SASRec", "SASRecF", "SHAN", "SINE", "SRGNN", "STAMP"]
-)
-"""Models whose score is the product of `forward` and a table of items."""
-OTHER_SCORES = frozenset(["FPMC", "GRU4RecCPR", "RepeatNet", "SASRecCPR", "TransRec"])
-"""Models that give the scores of all items at once."""
-CAUSAL = frozenset(["FDSA", "GRU4Rec", "GRU4RecF", "SASRec", "SASRecF"])
-"""Models whose state at an item depends on nothing behind it, and is all that is read of a history."""
-FEATURED = frozenset(["FDSA", "GRU4RecF", "SASRecF"])
-"""Models that also read features of the items in a history."""
-ELSEWHERE = {
-    "BERT4Rec": "has a class of its own here, without RecBole's defects: class_path: BERT4Rec",
-    "FEARec": "looks for other histories with the same target in RecBole's own data set, which is not read here",
-    "S3Rec": "is trained in two stages by a trainer of its own, which is not run here",
-    **dict.fromkeys(["DIEN", "DIN"], "rates one item at a time for a click or none, and cannot rank all items"),
-    **dict.fromkeys(["GRU4RecKG", "KSR"], "needs a knowledge graph, which this adapter does not give it"),
-}
-"""RecBole's other sequential models, and why they are not here."""
+from recsys.models.content import LazyTable
+from recsys.models.recbole_zoo import CAUSAL, DOT_PRODUCT, FEATURED, OTHER_SCORES, merged_settings
 
 _NEVER_READ = ("embedding_seq_item", "project_emb")
 """Parameters of NPE, of GRU4RecCPR and SASRecCPR that take part in nothing, which several processes would wait for."""
@@ -55,7 +35,8 @@ class RecBole(Model):
         n_items: Size of the item vocabulary, padding included.
         max_len: Longest history, in items (RecBole's `MAX_ITEM_LIST_LENGTH`).
         n_users: Number of users plus one; of no use but to models that embed users.
-        settings: The model's settings that differ from RecBole's defaults, in RecBole's names.
+        settings: The model's settings that differ from RecBole's defaults, in RecBole's names. `loss_type: model.loss`
+            leaves the loss to whoever trains, for the models of `DOT_PRODUCT`.
         features: The columns of the items by name, read by models with `settings.selected_features`: numbers of their
             values, `[items]` or `[items, values]`, 0 for none. A checkpoint, whose weights hold them, gives the number
             of different values and the width instead.
@@ -75,7 +56,7 @@ class RecBole(Model):
         features: Any = None,
     ) -> None:
         super().__init__()
-        merged, network_class = _merged(model, settings or {}), recbole_class(model)
+        merged, network_class = merged_settings(model, settings or {}), recbole_class(model)
         self._arguments = [name for name in signature(network_class.forward).parameters if name != "self"]
         self.embeds_users = "user" in self._arguments
         if n_items < 3:
@@ -83,6 +64,9 @@ class RecBole(Model):
         if self.embeds_users and n_users < 2:
             raise InputError(f"{model} embeds users: n_users is {n_users}, name their number plus one.")
         self.n_items = n_items
+        self.brings_loss = model in OTHER_SCORES or merged["loss_type"] != "model.loss"
+        if not self.brings_loss:
+            merged["loss_type"] = "CE"  # RecBole builds no network without
         reranked = merged.get("reranker_CAN_NUM", 0)
         if max(int(part) for part in str(reranked).split(",")) > n_items:
             raise InputError(f"settings: {model}, reranker_CAN_NUM {reranked}: at most {n_items}, the number of items.")
@@ -145,8 +129,13 @@ class RecBole(Model):
         item, count = point_rows(batch)
         rows = self.rows(item, count.clamp(min=1), batch.user)
         if self.model in DOT_PRODUCT:
-            return self.inner(*(rows[_FIELD[name]] for name in self._arguments))
+            return self._vectors(rows)
         return self._whole_rows(rows)
+
+    def _vectors(self, rows: dict[str, Tensor]) -> Tensor:
+        """RecBole's `forward`, `[rows, dim]`."""
+        vectors: Tensor = self.inner(*(rows[_FIELD[name]] for name in self._arguments))
+        return vectors
 
     def _whole_rows(self, rows: dict[str, Tensor]) -> Tensor:
         """Scores `[rows, items]` by RecBole's `full_sort_predict`, some rows at a time."""
@@ -166,21 +155,41 @@ class RecBole(Model):
             return nn.functional.normalize(table, dim=-1) / self.inner.temperature
         return nn.functional.relu(table) if self.model == "NPE" else table
 
-    def own_loss(self, batch: Batch) -> Tensor:
+    def own_loss(self, batch: Batch) -> Tensor | None:
         """RecBole's `calculate_loss` of the targets with a history, the mean over them; its parts are added up."""
-        item, count = point_rows(batch)
-        trained = count[batch.target_point] > 0
-        point, target = batch.target_point[trained], batch.target_item[trained]
+        point, target = self._trained(batch)
         if not len(point):  # nothing to learn from, but a step that Lightning can take
             return torch.stack([parameter.sum() for parameter in self.parameters()]).sum() * 0.0
+        if not self.brings_loss:
+            return None
+        with self._asked(batch, point, target) as rows:
+            loss = self.inner.calculate_loss(rows)
+        return torch.stack(loss).sum() if isinstance(loss, tuple) else loss
+
+    def training_points(self, batch: Batch) -> tuple[Tensor, Tensor | LazyTable, Tensor]:
+        """As every model, of the targets with a history."""
+        (point, target), table = self._trained(batch), self.item_vectors()
+        assert table is not None, "a model without item vectors brings its loss"
+        with self._asked(batch, point, target) as rows:
+            return self._vectors(rows), table, target
+
+    def _trained(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Point and item of the targets with a history."""
+        _, count = point_rows(batch)
+        trained = count[batch.target_point] > 0
+        return batch.target_point[trained], batch.target_item[trained]
+
+    @contextmanager
+    def _asked(self, batch: Batch, point: Tensor, target: Tensor) -> Iterator[dict[str, Tensor]]:
+        """The rows to be read, of which the network within answers these points."""
         if self.model in CAUSAL:
             length = (batch.item > 0).sum(1).clamp(min=1)
             with answered(self.inner, batch.point_row[point], batch.point_position[point]):
-                loss = self.inner.calculate_loss(self.rows(batch.item, length, target=target))
+                yield self.rows(batch.item, length, target=target)
         else:
+            item, count = point_rows(batch)
             user = None if batch.user is None else batch.user[point]
-            loss = self.inner.calculate_loss(self.rows(item[point], count[point], user, target))
-        return torch.stack(loss).sum() if isinstance(loss, tuple) else loss
+            yield self.rows(item[point], count[point], user, target)
 
     def rows(
         self, item: Tensor, count: Tensor, user: Tensor | None = None, target: Tensor | None = None
@@ -255,37 +264,3 @@ _FIELD = {
     "seq_item_len": "item_length",
 }
 """The arguments of RecBole's `forward`, as the fields of an interaction."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads numbers as RecBole does: 1e-12 is one, which is a text in YAML 1.1."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d[\d_]*\.[\d_]*([eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.[\d_]+([eE][-+]\d+)?)$"),
-    list("-+0123456789."),
-)
-
-
-def defaults(model: str) -> dict[str, Any]:
-    """RecBole's settings of a model: its own, not those of data, training and evaluation.
-
-    Raises:
-        InputError: as `RecBole`, of a model that it does not take.
-    """
-    if model in ELSEWHERE:
-        raise InputError(f"{model} {ELSEWHERE[model]}.")
-    if model not in DOT_PRODUCT | OTHER_SCORES:
-        hint = did_you_mean(model, DOT_PRODUCT | OTHER_SCORES)
-        raise InputError(f"{model} is none of RecBole's sequential models.{hint}")
-    text = (files("recbole") / "properties" / "model" / f"{model}.yaml").read_text("utf-8")
-    return {name: value for name, value in (yaml.load(text, _Loader) or {}).items() if name != "transform"}
-
-
-def _merged(model: str, settings: dict[str, Any]) -> dict[str, Any]:
-    known = defaults(model)
-    for name in settings:
-        if name not in known:
-            raise InputError(f"settings: {model} has no {name!r}.{did_you_mean(name, known)}")
-    return known | settings

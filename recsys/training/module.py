@@ -18,9 +18,9 @@ from torch.nn.parallel import DistributedDataParallel
 from recsys import checkpoints, metrics, ranking
 from recsys.data import SequenceData
 from recsys.errors import InputError, did_you_mean
-from recsys.losses import Loss
+from recsys.losses import Loss, Softmax
 from recsys.metrics import METRICS, Average, catalogue, mean_metrics
-from recsys.models import Batch, Model, RecBole
+from recsys.models import Batch, Model
 from recsys.models.dropout import lean_dropout
 from recsys.models.searches import SearchBranch
 from recsys.ranking import top_k
@@ -151,7 +151,12 @@ class SequentialRecommender(pl.LightningModule):
             layers = compile_layers(self.network, self.trainer.strategy.root_device.type)
             if self.trainer.is_global_zero:
                 print(f"Compiling {layers} layers in the first step, which may take a minute.", file=sys.stderr)
-        if stage == "fit" and not isinstance(self.network, RecBole):
+        if stage == "fit" and self.network.brings_loss and not isinstance(self.loss, Softmax):
+            raise InputError(
+                f"--model.loss {type(self.loss).__name__}: {self.network.title} is trained by RecBole's own loss. "
+                "Models whose scores are products take it with --model.network.init_args.settings.loss_type model.loss."
+            )
+        if stage == "fit" and not self.network.brings_loss:
             self.loss.prepare(torch.from_numpy(self.data.popularity()))
             described = self.loss.describe(self.data.n_items, self.trainer.strategy.root_device.type)
             if self.trainer.is_global_zero:

@@ -17,7 +17,7 @@ from recsys.checkpoints.graph import Graph, export_graph
 from recsys.errors import InputError
 from recsys.models import HSTU, BERT4Rec, SASRec, SearchBERT4Rec, SearchSASRec, SESRec, UniSAR, eSASRec
 from recsys.models.content import Content
-from recsys.models.recbole import DOT_PRODUCT, OTHER_SCORES
+from recsys.models.recbole_zoo import DOT_PRODUCT, OTHER_SCORES
 from recsys.models.text import gram_matrix
 from recsys.recommender import Recommender
 

@@ -7,7 +7,7 @@ import pytest
 from recsys import models
 from recsys.losses import FullSoftmax
 from recsys.models import Batch, Model
-from recsys.models.recbole import DOT_PRODUCT, OTHER_SCORES
+from recsys.models.recbole_zoo import DOT_PRODUCT, OTHER_SCORES
 
 ITEMS, LENGTH = 110, 6
 FEATURED = {"FDSA", "GRU4RecF", "SASRecF"}  # need columns of the items

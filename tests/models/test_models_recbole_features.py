@@ -13,7 +13,7 @@ from recsys.atomic import Vocabulary
 from recsys.errors import InputError
 from recsys.models import RecBole
 from recsys.models.base import recbole_class, recbole_fields
-from recsys.models.recbole import FEATURED, defaults
+from recsys.models.recbole_zoo import FEATURED, defaults
 from recsys.recommender import Recommender
 
 ITEMS, MAX_LEN = 9, 6

@@ -5,14 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from lightning.pytorch import seed_everything
 
 from recsys import checkpoints
 from recsys.atomic import Vocabulary
 from recsys.errors import InputError
+from recsys.losses import FullSoftmax
 from recsys.models import RecBole, recbole
 from recsys.models.base import recbole_class
-from recsys.models.recbole import CAUSAL, DOT_PRODUCT, ELSEWHERE, FEATURED, OTHER_SCORES, defaults
+from recsys.models.recbole_zoo import CAUSAL, DOT_PRODUCT, ELSEWHERE, FEATURED, OTHER_SCORES, defaults
 from recsys.recommender import Recommender
 
 ITEMS, USERS, MAX_LEN = 24, 6, 7
@@ -133,6 +135,15 @@ def test_a_window_trained_in_one_pass_has_the_loss_and_gradient_of_its_prefixes(
         loss.backward()
         found.append((loss.detach(), {key: x.grad for key, x in network.named_parameters() if x.grad is not None}))
     torch.testing.assert_close(found[0], found[1], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(DOT_PRODUCT))
+def test_a_loss_of_ours_is_put_upon_the_scores_of_all_targets_with_a_history(name, batch_of):
+    network, given = build(name, loss_type="model.loss").eval(), training_batch(batch_of)
+    expected = F.cross_entropy(scores(network, given)[:-1, 1:], given.target_item[:-1] - 1)
+    torch.testing.assert_close(network.training_loss(given, FullSoftmax()), expected, rtol=0, atol=1e-5)
+    nothing = network.training_loss(batch(batch_of, [[], []]), FullSoftmax())
+    assert nothing.item() == 0
 
 
 def test_a_window_is_read_once_however_many_targets_it_has(batch_of, monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from recsys.models import HSTU, BERT4Rec, RecBole, SASRec, SearchBERT4Rec, SearchSASRec, SESRec, UniSAR, eSASRec
-from recsys.models.recbole import FEATURED, defaults
+from recsys.models.recbole_zoo import FEATURED, defaults
 
 TOKENS = ["n1", "n2", "n3", "猫", "5", "n6", "n7"]
 SIZE = {"n_items": 8, "max_len": 4, "dim": 8, "layers": 2, "heads": 2}

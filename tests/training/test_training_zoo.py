@@ -9,7 +9,7 @@ import pytest
 
 from recsys import atomic, checkpoints
 from recsys.errors import InputError
-from recsys.models.recbole import DOT_PRODUCT, FEATURED, OTHER_SCORES, defaults
+from recsys.models.recbole_zoo import DOT_PRODUCT, FEATURED, OTHER_SCORES, defaults
 from recsys.recommender import Recommender
 from recsys.training.cli import run
 
@@ -64,6 +64,18 @@ def test_it_trains_validates_tests_exports_and_recommends(zoo, films, model):
             Recommender(checkpoint)
     else:
         assert len(Recommender(checkpoint).recommend(["i1", "i2"], k=3).item_ids) == 3
+
+
+def test_a_loss_can_be_chosen_once_recboles_own_is_given_up(zoo, films, refused):
+    sampled = ["--model.loss", "SampledSoftmax", "--model.loss.init_args.negatives", "4"]
+    told = refused(*args(zoo, films, "fit", "GRU4Rec", *sampled))
+    assert "--model.loss SampledSoftmax: GRU4Rec is trained by RecBole's own loss" in told
+    given_up = ["--model.network.init_args.settings.loss_type", "model.loss"]
+    assert " ".join(given_up) in told
+    fitted = run(args(zoo, films, "fit", "GRU4Rec", *sampled, *given_up, "--name", "zoo-sampled"))
+    assert fitted.model.loss.negatives == 4
+    (folder,) = zoo.folders("zoo-sampled")
+    assert len(Recommender.from_pretrained(folder / "checkpoint").recommend(["i1", "i2"], k=3).item_ids) == 3
 
 
 def test_features_of_qilin_are_its_taxonomies(zoo, films):
