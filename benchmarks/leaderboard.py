@@ -124,8 +124,8 @@ NOTES = {
     "qilin-synthetic": """Synthetic data, as `recsys demo` makes them: clicks follow searches by plan, and nothing here
 says anything about the real Qilin. Steps, dropout and batches are those of the demo, for small data (see the commands);
 eSASRec and HSTU take the steps of its BERT4Rec.""",
-    "ml-100k": """MovieLens-100k, leave-one-out. The configs are as shipped. Caser, FOSSIL, FPMC, HGN, HRM, NPE, SHAN and
-TransRec have a vector for each user of the data set, and can answer for nobody else.""",
+    "ml-100k": """MovieLens-100k, leave-one-out. The configs are as shipped. Caser, FOSSIL, FPMC, HGN, HRM, NPE, SHAN
+and TransRec have a vector for each user of the data set, and can answer for nobody else.""",
 }
 
 
