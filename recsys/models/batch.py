@@ -62,9 +62,13 @@ class Batch:
         return len(self.point_row)
 
 
+def point_counts(batch: Batch) -> Tensor:
+    """`[points]` number of items that each point sees."""
+    return torch.where(batch.item[batch.point_row, 0] == 0, 0, batch.point_position + 1)
+
+
 def point_rows(batch: Batch) -> tuple[Tensor, Tensor]:
     """One row per point, cut behind what the point sees: items `[points, length]` and their number `[points]`."""
     item = batch.item[batch.point_row]
-    count = batch.point_position + 1
-    seen = torch.arange(item.shape[1], device=item.device) < count[:, None]
-    return item * seen, torch.where(item[:, 0] == 0, 0, count)
+    seen = torch.arange(item.shape[1], device=item.device) <= batch.point_position[:, None]
+    return item * seen, point_counts(batch)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from recsys.errors import InputError
 from recsys.models.base import ItemSpace, Model, recbole_class, recbole_fields
-from recsys.models.batch import Batch, point_rows
+from recsys.models.batch import Batch, point_counts, point_rows
 from recsys.models.content import LazyTable
 from recsys.models.recbole_zoo import CAUSAL, DOT_PRODUCT, FEATURED, OTHER_SCORES, merged_settings
 
@@ -175,8 +175,7 @@ class RecBole(Model):
 
     def _trained(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Point and item of the targets with a history."""
-        _, count = point_rows(batch)
-        trained = count[batch.target_point] > 0
+        trained = point_counts(batch)[batch.target_point] > 0
         return batch.target_point[trained], batch.target_item[trained]
 
     @contextmanager
