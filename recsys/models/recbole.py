@@ -19,6 +19,7 @@ from recsys.errors import InputError
 from recsys.models.base import ItemSpace, Model, recbole_class, recbole_fields
 from recsys.models.batch import Batch, point_counts, point_rows
 from recsys.models.content import LazyTable
+from recsys.models.recbole_encoder import fuse
 from recsys.models.recbole_zoo import CAUSAL, DOT_PRODUCT, FEATURED, OTHER_SCORES, merged_settings
 
 _NEVER_READ = ("embedding_seq_item", "project_emb")
@@ -79,6 +80,7 @@ class RecBole(Model):
             self.inner = network_class(recbole_fields(max_len, **merged), space)
         except (TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError, SystemExit) as error:
             raise InputError(f"{model}: RecBole cannot build it with these settings ({error}).") from error
+        fuse(self.inner)
         for name, parameter in self.inner.named_parameters():
             parameter.requires_grad_(not name.startswith(_NEVER_READ))
         self.model, self.max_len = model, max_len

@@ -9,11 +9,12 @@ Points = tuple[Tensor, Tensor]
 """Row and position of tokens, `[points]` each."""
 
 
-def fuse(encoder: nn.Module) -> None:
-    """Have GELU computed in one pass over memory, where RecBole takes five, in training too."""
-    layers: Any = encoder.layer
-    for layer in layers:
-        layer.feed_forward.intermediate_act_fn = nn.functional.gelu
+def fuse(network: nn.Module) -> None:
+    """Have every GELU of RecBole's computed in one pass over memory, where RecBole takes five, in training too."""
+    feed_forwards: Any = (part for part in network.modules() if hasattr(part, "intermediate_act_fn"))
+    for part in feed_forwards:
+        if part.intermediate_act_fn == part.gelu:
+            part.intermediate_act_fn = nn.functional.gelu
 
 
 def encoded(encoder: nn.Module, x: Tensor, mask: Tensor, at: Points | None = None) -> Tensor:

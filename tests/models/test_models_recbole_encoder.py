@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from recsys.models import SASRec
-from recsys.models.recbole_encoder import encoded
+from recsys.models import RecBole, SASRec
+from recsys.models.recbole_encoder import encoded, fuse
 
 ROWS, LENGTH, DIM = 3, 5, 8
 CAUSAL = torch.zeros(1, 1, LENGTH, LENGTH).masked_fill(torch.ones(LENGTH, LENGTH, dtype=torch.bool).triu(1), -10000.0)
@@ -42,3 +42,23 @@ def test_training_has_the_whole_encoder_and_its_gradients(encoder):
     torch.manual_seed(1)
     assert torch.equal(states, encoder(x, CAUSAL)[-1])
     assert states.requires_grad
+
+
+@pytest.mark.parametrize("model", ["CORE", "FDSA", "GCSAN", "LightSANs", "SASRec", "SASRecCPR", "SASRecF"])
+def test_a_fused_gelu_gives_what_recboles_gives(model):
+    features = {"class": torch.arange(9).numpy() % 4}
+    network = RecBole(model, 9, LENGTH, settings={"reranker_CAN_NUM": 3} if "CPR" in model else {}, features=features)
+    x = torch.randn(4, 3, requires_grad=True)
+    parts = [part for part in network.modules() if hasattr(part, "gelu")]
+    assert parts
+    for part in parts:
+        (fused,), (own,) = (torch.autograd.grad(f(x).square().sum(), x) for f in (part.intermediate_act_fn, part.gelu))
+        torch.testing.assert_close(part.intermediate_act_fn(x), part.gelu(x))
+        torch.testing.assert_close(fused, own)
+        assert part.intermediate_act_fn is torch.nn.functional.gelu
+
+
+def test_another_activation_stays():
+    network = RecBole("SASRec", 9, LENGTH, settings={"hidden_act": "swish"})
+    fuse(network)
+    assert all(part.intermediate_act_fn == part.swish for part in network.modules() if hasattr(part, "swish"))
