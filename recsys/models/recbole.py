@@ -123,6 +123,12 @@ class RecBole(Model):
         """RecBole's name of the model."""
         return self.model
 
+    @property
+    def item_embedding(self) -> nn.Embedding:
+        """The table that histories are read with; only HGN predicts with another."""
+        table: nn.Embedding = self.inner.item_embedding
+        return table
+
     def encode(self, batch: Batch) -> Tensor:
         """What `forward` makes of each point's history `[points, dim]`; of `OTHER_SCORES` scores `[points, items]`.
 

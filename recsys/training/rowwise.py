@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from recsys.errors import InputError
 from recsys.losses import Loss
-from recsys.models import Model, RecBole
+from recsys.models import Model
 
 _EPSILON = 1e-8
 
@@ -69,7 +69,12 @@ def make_sparse(network: Model, loss: Loss, trainer: pl.Trainer) -> list[Tensor]
         InputError: they would be dense all the same, or something else cannot take sparse ones.
     """
     flag, table = "--model.optimizer rowwise_adagrad", network.item_vectors()
-    if isinstance(network, RecBole) or not isinstance(table, nn.Parameter):
+    if network.brings_loss:
+        raise InputError(
+            f"{flag}: {network.title} is trained by RecBole's own loss, which reads all items in every step; take "
+            "adamw, or with a loss that samples --model.network.init_args.settings.loss_type model.loss."
+        )
+    if not isinstance(table, nn.Parameter):
         raise InputError(f"{flag}: every step of {network.title} reads its whole item table; take adamw.")
     if loss.reads_all(len(table), trainer.strategy.root_device.type):
         raise InputError(

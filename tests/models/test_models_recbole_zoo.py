@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import seed_everything
+from lightning.pytorch import Trainer, seed_everything
 
 from recsys import checkpoints
 from recsys.atomic import Vocabulary
 from recsys.errors import InputError
-from recsys.losses import FullSoftmax
+from recsys.losses import FullSoftmax, SampledSoftmax
 from recsys.models import RecBole, recbole
 from recsys.models.base import recbole_class
 from recsys.models.recbole_zoo import CAUSAL, DOT_PRODUCT, ELSEWHERE, FEATURED, OTHER_SCORES, defaults
 from recsys.recommender import Recommender
+from recsys.training.rowwise import make_sparse
 
 ITEMS, USERS, MAX_LEN = 24, 6, 7
 EMBED_USERS = {"Caser", "FOSSIL", "FPMC", "HGN", "HRM", "NPE", "SHAN", "TransRec"}
@@ -144,6 +145,18 @@ def test_a_loss_of_ours_is_put_upon_the_scores_of_all_targets_with_a_history(nam
     torch.testing.assert_close(network.training_loss(given, FullSoftmax()), expected, rtol=0, atol=1e-5)
     nothing = network.training_loss(batch(batch_of, [[], []]), FullSoftmax())
     assert nothing.item() == 0
+
+
+@pytest.mark.parametrize("name", sorted(DOT_PRODUCT - {"CORE", "NPE"}))  # they score with vectors made of all rows
+def test_a_loss_that_samples_gives_the_tables_sparse_gradients(name, batch_of):
+    network, loss = build(name, loss_type="model.loss"), SampledSoftmax(2)
+    loss.prepare(torch.arange(ITEMS))
+    tables = make_sparse(network, loss, Trainer(accelerator="cpu", logger=False))
+    network.training_loss(training_batch(batch_of), loss).backward()
+    assert {id(table) for table in tables} == {id(network.item_embedding.weight), id(network.item_vectors())}
+    for table in tables:
+        assert table.grad.is_sparse
+        assert table.grad.to_dense().any()
 
 
 def test_a_window_is_read_once_however_many_targets_it_has(batch_of, monkeypatch):

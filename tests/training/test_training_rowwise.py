@@ -48,6 +48,12 @@ def test_it_trains_and_a_model_of_it_recommends(zoo, config):
     assert zoo("test", name, *SAMPLED, *ROWS, config=config) == 0
 
 
+def test_recboles_own_loss_is_refused(zoo, refused):
+    said = refused(*zoo.args("fit", "own", *ROWS, "--data.vocabulary", "train", config="recbole/GRU4Rec", network={}))
+    assert "GRU4Rec is trained by RecBole's own loss" in said
+    assert "loss_type model.loss" in said
+
+
 def test_what_reads_the_whole_table_is_refused(zoo, refused):
     assert "the loss reads all" in refused(*zoo.args("fit", "all", *ROWS))
     said = refused(*zoo.args("fit", "bert", *ROWS, *SAMPLED, config="bert4rec_qilin"))
