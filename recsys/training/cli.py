@@ -26,9 +26,9 @@ from recsys.training.callbacks import ExportCheckpoint, RequestResults, SaveRunC
 from recsys.training.configs import find_config
 from recsys.training.facts import RunFacts
 from recsys.training.module import SequentialRecommender
-from recsys.training.runs import CHECKPOINT, LAST, latest, new_run, trained
+from recsys.training.runs import CHECKPOINT, LAST, discard, latest, new_run, trained
 from recsys.training.throughput import Throughput
-from recsys.training.tracking import apply_flags, begin
+from recsys.training.tracking import apply_flags, begin, ended
 from recsys.training.warm_start import fits_data
 
 __all__ = ["RecsysCLI", "WandbLogger", "run"]
@@ -48,15 +48,23 @@ class RecsysCLI(LightningCLI):
     """The four Lightning verbs over `SequentialRecommender` and `SequenceData`."""
 
     def __init__(self, args: list[str] | None = None) -> None:
-        super().__init__(
-            SequentialRecommender,
-            SequenceData,
-            save_config_callback=SaveRunConfig,
-            save_config_kwargs={"save_to_log_dir": False},
-            seed_everything_default=0,
-            parser_class=Parser,
-            args=args,
-        )
+        self.made: Path | None = None
+        """The folder of a run that is no earlier one."""
+        try:
+            with ended():
+                super().__init__(
+                    SequentialRecommender,
+                    SequenceData,
+                    save_config_callback=SaveRunConfig,
+                    save_config_kwargs={"save_to_log_dir": False},
+                    seed_everything_default=0,
+                    parser_class=Parser,
+                    args=args,
+                )
+        except InputError:
+            if self.made is not None and ("trainer" not in vars(self) or self.trainer.global_step == 0):
+                discard(self.made)
+            raise
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """No abbreviations: a misspelt flag is an error, not another flag."""
@@ -201,7 +209,11 @@ class RecsysCLI(LightningCLI):
                 f"--ckpt_path {config.ckpt_path}: no such file; `last` or a .ckpt file resumes a fit. "
                 "A checkpoint is what --model.warm_start begins with."
             )
-        return new_run(root, config.name)
+        return self._new(root, config.name)
+
+    def _new(self, root: Path, name: str) -> Path:
+        self.made = new_run(root, name)
+        return self.made
 
     def _trained(self, root: Path, config: Any) -> Path:
         """The weights to evaluate: the newest run's best (default), `last`, a .ckpt file, or a checkpoint.
@@ -216,12 +228,12 @@ class RecsysCLI(LightningCLI):
             config.ckpt_path = str(run / LAST)
             return run
         if Path(chosen).is_file():
-            return new_run(root, config.name)
+            return self._new(root, config.name)
         config.ckpt_path = None
         self.weights = checkpoints.fetch(trained(root, config.name) if chosen == "best" else chosen, _say)
         self.named = str(self.weights) if chosen == "best" else chosen
         own = self.weights.name == CHECKPOINT and self.weights.parent.parent == root / config.name
-        return self.weights.parent if own else new_run(root, config.name)
+        return self.weights.parent if own else self._new(root, config.name)
 
 
 def _say(message: str) -> None:
@@ -263,16 +275,7 @@ def run(args: list[str]) -> RecsysCLI:
         elif arg.startswith("--config="):
             resolved[i] = f"--config={find_config(arg.removeprefix('--config='))}"
     torch.set_float32_matmul_precision("high")
-    code = 1
-    try:
-        cli = RecsysCLI(resolved)
-        code = 0
-        return cli
-    finally:  # after a failure too, or the next run of this process would log into this one's
-        import wandb
-
-        if wandb.run is not None:
-            wandb.finish(exit_code=code)
+    return RecsysCLI(resolved)
 
 
 def resolved(args: list[str], everything: bool = True) -> dict[str, Any]:

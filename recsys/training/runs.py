@@ -1,7 +1,9 @@
 """Where runs live: `runs/NAME/TIME/` holds a run's configuration, resumable state, exported checkpoint and results."""
 
+import contextlib
 import itertools
 import os
+import shutil
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +41,13 @@ def _make(root: Path, name: str) -> Path:
         folder = root / name / f"{stem}-{n}"
     folder.mkdir(parents=True)
     return folder
+
+
+def discard(folder: Path) -> None:
+    """Take back a new run that was refused before it began, with the folder of its name if nothing else is in it."""
+    shutil.rmtree(folder, ignore_errors=True)  # other processes of the run do the same
+    with contextlib.suppress(OSError):
+        folder.parent.rmdir()
 
 
 _turn = itertools.count()

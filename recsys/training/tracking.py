@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,20 @@ def begin(trainer: pl.Trainer) -> None:
                 logger = WandbLogger(**{**logger._wandb_init, **again})
         loggers.append(logger)
     trainer.loggers = loggers
+
+
+@contextmanager
+def ended() -> Iterator[None]:
+    """End wandb's run with what is done here, failed or not: the next run of this process shall not log into it."""
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        import wandb
+
+        if wandb.run is not None:
+            wandb.finish(exit_code=int(failed))
 
 
 def _say(found: str, folder: Path) -> None:
