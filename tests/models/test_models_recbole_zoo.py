@@ -120,10 +120,15 @@ def test_a_few_steps_bring_the_loss_down(learnt):
     assert sum(losses[-3:]) < sum(losses[:3])
 
 
-@pytest.mark.parametrize("loss_type", ["CE", "BPR"])
-@pytest.mark.parametrize("name", sorted(CAUSAL))
-def test_a_window_trained_in_one_pass_has_the_loss_and_gradient_of_its_prefixes(name, loss_type, batch_of, monkeypatch):
-    network, given = build(name, loss_type=loss_type), training_batch(batch_of)
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        *((name, {"loss_type": loss}) for name in sorted(CAUSAL - {"CORE"}) for loss in ("CE", "BPR")),
+        *(("CORE", {"dnn_type": kind}) for kind in ("trm", "ave")),
+    ],
+)
+def test_a_window_trained_in_one_pass_has_the_loss_and_gradient_of_its_prefixes(name, settings, batch_of, monkeypatch):
+    network, given = build(name, **settings), training_batch(batch_of)
     for module in network.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0  # what is dropped in a window is dropped for all of its targets
