@@ -163,12 +163,10 @@ def test_a_row_comes_out_again_and_a_forged_one_does_not(
     assert "tiny/0 did not come out" in shown.err
 
 
-def test_the_page_is_what_the_file_says() -> None:
-    script = benchmark()
-    rendered = script.page(read_leaderboard(ROOT / "benchmarks" / "leaderboard.csv"))
-    assert (ROOT / "docs" / "leaderboard.md").read_text("utf-8") == rendered, (
-        "run: python benchmarks/leaderboard.py --render"
-    )
+def test_the_pages_are_what_the_file_says() -> None:
+    script, rows = benchmark(), read_leaderboard(ROOT / "benchmarks" / "leaderboard.csv")
+    for place, rendered in (("docs/leaderboard.md", script.page), ("zoo_configs/README.md", script.catalogue)):
+        assert (ROOT / place).read_text("utf-8") == rendered(rows), "run: python benchmarks/leaderboard.py --render"
 
 
 def test_every_shipped_config_is_planned_and_every_row_is_of_a_plan() -> None:
