@@ -58,7 +58,7 @@ def test_a_killed_sweep_goes_on_in_the_very_run_it_was_at(tmp_path: Path, capfd:
 
     best = str(swept / "best.yaml")
     shared = resolved(["--config", "sasrec_ml-100k", "--data.path", str(tmp_path / "ml-100k"), *SMALL])
-    assert shared["model"]["learning_rate"] == 0.002, "the config's own, tried first"
+    assert shared["model"]["learning_rate"] == 0.005, "the config's own, tried first"
     assert resolved(["--config", best]) == {**shared, "name": "sasrec_ml-100k-best"}
 
 
