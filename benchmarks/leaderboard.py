@@ -240,6 +240,7 @@ if __name__ == "__main__":
         wanted = args.rows is None or each.row in args.rows or each.config in args.rows
         if wanted and each.row not in {row.row for row in rows} and time.monotonic() - started < args.minutes * 60:
             write_leaderboard(BOARD, [*rows, measure(each, args.work, step)])
-    for made, text in ((PAGE, page(read_leaderboard(BOARD))), (SHELF, catalogue(read_leaderboard(BOARD)))):
-        with atomic_file(made) as file:
+    measured = read_leaderboard(BOARD)
+    for place, text in ((PAGE, page(measured)), (SHELF, catalogue(measured))):
+        with atomic_file(place) as file:
             file.write_text(text, encoding="utf-8")

@@ -157,7 +157,7 @@ class RecBole(Model):
         """What the model multiplies `forward` with `[items, dim]`; None of `OTHER_SCORES`."""
         if self.model not in DOT_PRODUCT:
             return None
-        prediction = self.inner.item_embedding_for_prediction if self.model == "HGN" else self.inner.item_embedding
+        prediction = self.inner.item_embedding_for_prediction if self.model == "HGN" else self.item_embedding
         table = prediction.weight if item_ids is None else prediction.weight[item_ids]
         if self.model == "CORE":
             return nn.functional.normalize(table, dim=-1) / self.inner.temperature
