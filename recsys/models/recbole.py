@@ -20,6 +20,7 @@ from recsys.models.base import ItemSpace, Model, recbole_class, recbole_fields
 from recsys.models.batch import Batch, point_counts, point_rows
 from recsys.models.content import LazyTable
 from recsys.models.recbole_encoder import fuse
+from recsys.models.recbole_graph import vectorise_graph
 from recsys.models.recbole_zoo import CAUSAL, DOT_PRODUCT, FEATURED, OTHER_SCORES, merged_settings
 
 _NEVER_READ = ("embedding_seq_item", "project_emb")
@@ -81,6 +82,7 @@ class RecBole(Model):
         except (TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError, SystemExit) as error:
             raise InputError(f"{model}: RecBole cannot build it with these settings ({error}).") from error
         fuse(self.inner)
+        vectorise_graph(self.inner)
         for name, parameter in self.inner.named_parameters():
             parameter.requires_grad_(not name.startswith(_NEVER_READ))
         self.model, self.max_len = model, max_len
