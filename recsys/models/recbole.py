@@ -21,6 +21,7 @@ from recsys.models.batch import Batch, point_counts, point_rows
 from recsys.models.content import LazyTable
 from recsys.models.recbole_encoder import fuse
 from recsys.models.recbole_graph import vectorise_graph
+from recsys.models.recbole_windows import answered
 from recsys.models.recbole_zoo import CAUSAL, DOT_PRODUCT, FEATURED, OTHER_SCORES, merged_settings
 
 _NEVER_READ = ("embedding_seq_item", "project_emb")
@@ -227,27 +228,6 @@ class RecBole(Model):
             "item_id": target,
             "neg_item_id": negative + (negative >= target).to(negative),
         }
-
-
-@contextmanager
-def answered(network: Any, row: Tensor, position: Tensor) -> Iterator[None]:
-    """Within, a network of `CAUSAL` answers these points of the rows that it is given, in place of each row's last."""
-
-    def gathered(states: Tensor, _: Tensor) -> Tensor:
-        return states[row, position]
-
-    def summed(item: Tensor) -> Tensor:
-        # CORE adds the items up by weights and divides by the length of that: what the weights add up to is no matter
-        x = network.sess_dropout(network.item_embedding(item))
-        weighted = network.net(item, x) * x
-        return nn.functional.normalize(weighted.cumsum(1)[row, position], dim=-1)
-
-    name, own = ("forward", summed) if type(network).__name__ == "CORE" else ("gather_indexes", gathered)
-    setattr(network, name, own)
-    try:
-        yield
-    finally:
-        delattr(network, name)
 
 
 class FeatureSpace(ItemSpace):

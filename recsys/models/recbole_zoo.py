@@ -14,7 +14,7 @@ DOT_PRODUCT = frozenset(["CORE", "Caser", "FDSA", "FOSSIL", "GCSAN", "GRU4Rec", 
 """Models whose score is the product of `forward` and a table of items."""
 OTHER_SCORES = frozenset(["FPMC", "GRU4RecCPR", "RepeatNet", "SASRecCPR", "TransRec"])
 """Models that give the scores of all items at once."""
-CAUSAL = frozenset(["CORE", "FDSA", "GRU4Rec", "GRU4RecF", "SASRec", "SASRecF"])
+CAUSAL = frozenset(["CORE", "FDSA", "GRU4Rec", "GRU4RecF", "NARM", "SASRec", "SASRecF"])
 """Models that can answer at each item of a history in one pass over it: no state depends on anything behind it."""
 FEATURED = frozenset(["FDSA", "GRU4RecF", "SASRecF"])
 """Models that also read features of the items in a history."""
