@@ -86,6 +86,22 @@ def test_nothing_is_known_of_times_that_are_not_given(batch_of):
     assert bias(2, None).shape == (1, 3, 2, 2)
 
 
+def test_the_bias_has_the_value_and_gradient_of_an_embedding():
+    torch.manual_seed(0)
+    bias, bucket = RelativeBias(4, 3), torch.randint(BUCKETS, (2, 4, 4))
+    torch.nn.init.normal_(bias.time.weight)
+    weight = torch.randn(2, 3, 4, 4)
+    trained = bias.train()(4, bucket)
+    (trained * weight).sum().backward()
+    found = bias.time.weight.grad.clone()
+    bias.zero_grad()
+    plain = bias.position.weight[(torch.arange(4)[:, None] - torch.arange(4)).clamp(min=0)] + bias.time(bucket)
+    (plain.permute(0, 3, 1, 2) * weight).sum().backward()
+    torch.testing.assert_close(found, bias.time.weight.grad)
+    torch.testing.assert_close(trained, plain.permute(0, 3, 1, 2))
+    torch.testing.assert_close(bias.eval()(4, bucket), trained)
+
+
 @torch.no_grad()
 def test_the_time_of_the_request_counts(batch_of, trained):
     model = trained(HSTU(**SIZE))
