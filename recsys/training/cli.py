@@ -25,6 +25,7 @@ from recsys.errors import InputError
 from recsys.training.callbacks import ExportCheckpoint, RequestResults, SaveRunConfig, StepSeeds, WritePredictions
 from recsys.training.configs import find_config
 from recsys.training.facts import RunFacts
+from recsys.training.memory import ReturnMemory
 from recsys.training.module import SequentialRecommender
 from recsys.training.runs import CHECKPOINT, LAST, discard, latest, new_run, trained
 from recsys.training.throughput import Throughput
@@ -141,6 +142,7 @@ class RecsysCLI(LightningCLI):
             ModelCheckpoint(**last),
             *([ModelCheckpoint(**last, every_n_train_steps=steps), StepSeeds()] if steps else []),
             Throughput(),
+            ReturnMemory(),
             ExportCheckpoint(config.early_stopping.monitor),
             RequestResults(),
             RunFacts(),
