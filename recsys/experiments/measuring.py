@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Any
 
 from recsys.errors import InputError
+from recsys.experiments.complaint import complaint
 from recsys.experiments.leaderboard import DIGITS, METRICS, Plan, Row
 from recsys.metrics import Interval
 
@@ -85,8 +86,8 @@ class _Runner:
                 raise
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
-            last = (self.log.read_text("utf-8").strip().splitlines() or [f"exit code {child.returncode}"])[-1]
-            raise InputError(f"{self.log}: recsys {arguments[0]} of {self.plan.row} failed ({last}).")
+            why = complaint(child.returncode, self.log)
+            raise InputError(f"{self.log}: recsys {arguments[0]} of {self.plan.row} failed ({why}).")
         # the kernel counts this process's memory as that of the child's first moment, which is less than any fit's
         unit = 1 if sys.platform == "darwin" else 1024
         return _Used(used.ru_utime + used.ru_stime, perf_counter() - started, used.ru_maxrss * unit)

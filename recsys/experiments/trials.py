@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from recsys.errors import InputError
+from recsys.experiments.complaint import complaint
 
 SCORES, LOG, CONFIG = "scores.csv", "log.txt", "config.yaml"
 GRACE = 20
@@ -111,12 +112,8 @@ class Trial:
         return [(int(epoch), float(value)) for epoch, value in new]
 
     def complaint(self) -> str:
-        """The last line of its log; what it was killed by says more where it was."""
-        if self.code < 0:
-            name = signal.Signals(-self.code).name
-            return f"killed by {name}{', as by a machine out of memory' if name == 'SIGKILL' else ''}"
-        lines = (self.folder / LOG).read_text("utf-8", errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else "it said nothing"
+        """Why it has failed."""
+        return complaint(self.code, self.folder / LOG)
 
     def stop(self) -> None:
         """Tell it to end."""

@@ -3,8 +3,12 @@
 import csv
 import functools
 import importlib.util
+import os
+import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from types import ModuleType
 
 import pytest
@@ -161,6 +165,23 @@ def test_a_row_comes_out_again_and_a_forged_one_does_not(
     shown = capsys.readouterr()
     assert "tiny/0 DISAGREES: ndcg@10: " in shown.out, "one in the last digit"
     assert "tiny/0 did not come out" in shown.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the command under /proc")
+def test_what_killed_a_command_is_said(tmp_path: Path) -> None:
+    def killed() -> None:
+        while True:
+            for children in Path("/proc/self/task").glob("*/children"):
+                for child in children.read_text().split():
+                    if b"convert\0ml-100k" in Path("/proc", child, "cmdline").read_bytes():
+                        return os.kill(int(child), signal.SIGKILL)
+
+    killer = Thread(target=killed, daemon=True)
+    with pytest.raises(
+        InputError, match=r"convert of tiny/0 failed \(killed by SIGKILL, as by a machine out of memory\)"
+    ):
+        measure(PLAN, tmp_path, lambda message: killer.start())
+    assert not list(tmp_path.rglob("*.inter"))
 
 
 def test_the_pages_are_what_the_file_says() -> None:
