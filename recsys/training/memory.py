@@ -22,7 +22,7 @@ class ReturnMemory(Callback):
     """Returns freed memory every so often.
 
     Batches whose number of rows changes from step to step leave gaps in the heap that the next step's tensors do not
-    fit: RecBole's networks with a row for each target held five times what a step needs after an hour on a CPU.
+    fit: RecBole's networks with a row for each target held several times what a step needs after an hour on a CPU.
 
     Args:
         every: Seconds; a call costs some hundredths of one for each GB that is returned.
