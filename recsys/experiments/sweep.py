@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from recsys.errors import InputError
+from recsys.experiments.complaint import complaint
 from recsys.experiments.settings import SCORES_CALLBACK
 from recsys.experiments.space import Choices, Range, Space, Value, flat, overridden
 from recsys.experiments.trials import CONFIG, LOG, SCORES, Trial, held
@@ -189,7 +190,7 @@ class _Loop:
         if value is None and trial.code == 0:
             raise InputError(f"{log}: the fit has ended without {self.asked.monitor}.")
         if value is None and number == 0 and not any(each.value is not None for each in outcomes(self.study)):
-            raise InputError(f"{log}: the fit failed ({trial.complaint()}).")
+            raise InputError(f"{log}: the fit failed ({complaint(trial.code, log)}).")
         self._tell(number, trial, value, "FAIL" if value is None else "COMPLETE")
         return True
 
@@ -213,7 +214,7 @@ class _Loop:
             self._keep_best(best)
         said = f"{self.asked.monitor} {value:.4f}" if value is not None else state.lower()
         if state == "FAIL":
-            said = f"failed ({trial.complaint()})"
+            said = f"failed ({complaint(trial.code, trial.folder / LOG)})"
         record = "" if best.value is None else f"; best {best.value:.4f}, trial {best.number}"
         self.progress(f"trial {number} of {self.asked.trials}: {said}{record}")
 

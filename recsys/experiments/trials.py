@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import IO
 
 from recsys.errors import InputError
-from recsys.experiments.complaint import complaint
 
 SCORES, LOG, CONFIG = "scores.csv", "log.txt", "config.yaml"
 GRACE = 20
@@ -110,10 +109,6 @@ class Trial:
         whole = [line.split(",") for line in lines if line.endswith("\n")]
         new, self.read = whole[self.read :], len(whole)
         return [(int(epoch), float(value)) for epoch, value in new]
-
-    def complaint(self) -> str:
-        """Why it has failed."""
-        return complaint(self.code, self.folder / LOG)
 
     def stop(self) -> None:
         """Tell it to end."""

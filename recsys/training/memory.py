@@ -9,13 +9,11 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
 
-def return_memory() -> bool:
-    """Give the system what has been freed within glibc's heap; False where that is not the heap."""
+def return_memory() -> None:
+    """Give the system what has been freed within glibc's heap; another heap is left alone."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is None:
-        return False
-    trim(0)
-    return True
+    if trim is not None:
+        trim(0)
 
 
 class ReturnMemory(Callback):
