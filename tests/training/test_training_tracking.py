@@ -48,7 +48,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
 
 
 def logs(run: Path) -> list[Log]:
-    return [read_log(file) for file in sorted(run.glob("wandb/offline-run-*/*.wandb"))]
+    """In the order of their beginning; names of folders tell seconds apart, and a fit may take less than one."""
+    return sorted(map(read_log, run.glob("wandb/offline-run-*/*.wandb")), key=lambda log: log.started)
 
 
 def test_a_fit_logs_what_it_takes_to_repeat_and_to_compare_it(tested: Path) -> None:
