@@ -20,10 +20,10 @@ os.environ.setdefault("WANDB_SILENT", "true")
 import yaml
 
 from recsys.commands.demo import FITS, settings
-from recsys.commands.output import step
 from recsys.experiments.leaderboard import Plan, Row, read_leaderboard, write_leaderboard
 from recsys.experiments.measuring import measure
 from recsys.files import atomic_file
+from recsys.progress import step
 
 HERE = Path(__file__).parent
 CONFIGS = HERE.parent / "zoo_configs"

@@ -19,7 +19,8 @@ from recsys.data.dataset import fingerprint
 from recsys.errors import InputError, did_you_mean
 from recsys.files import atomic_file
 from recsys.metrics import METRICS
-from recsys.training.cli import backbone_settings, run
+from recsys.training.ancestor import backbone_settings
+from recsys.training.cli import run
 from recsys.training.configs import find_config
 from recsys.training.runs import CHECKPOINT, LAST, latest, trained
 

@@ -5,8 +5,8 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import NoReturn
 
-from recsys.commands.output import step
 from recsys.errors import InputError
+from recsys.progress import step
 
 ABOUT = """Whether searches help, proven or refuted: controls on the same data, a check for leaks, and a verdict.
 

@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from recsys.commands.output import step
 from recsys.commands.parsing import call
 from recsys.errors import InputError
+from recsys.progress import step
 from recsys.qilin.check import check as look
 from recsys.qilin.check import verdict
 from recsys.qilin.findings import Finding

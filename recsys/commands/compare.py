@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys import experiments
-from recsys.commands.output import step
 from recsys.commands.parsing import call
 from recsys.errors import InputError
 from recsys.experiments import Comparison, Group, Row, formats
 from recsys.files import atomic_file
+from recsys.progress import step
 
 METRICS = (
     "Metrics to show, the table is sorted by the first (default: ndcg@10, and exposed/ndcg@10 where there is one)."

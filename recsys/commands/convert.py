@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from recsys.commands.output import step
 from recsys.commands.parsing import call
 from recsys.errors import InputError
+from recsys.progress import step
 from recsys.qilin import Options
 
 

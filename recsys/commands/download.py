@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from recsys.commands.output import step
 from recsys.commands.parsing import call
 from recsys.errors import InputError
+from recsys.progress import step
 
 
 def download(source: str, output: str | None = None) -> None:

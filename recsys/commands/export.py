@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from recsys.commands.output import step
 from recsys.commands.parsing import call
 from recsys.errors import InputError
+from recsys.progress import step
 
 
 def export(

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from recsys.commands.output import step
 from recsys.commands.parsing import call
+from recsys.progress import step
 
 
 def publish(folder: str, target: str) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from recsys.commands.output import step
 from recsys.commands.parsing import call
 from recsys.errors import InputError
+from recsys.progress import step
 
 if TYPE_CHECKING:
     from recsys.recommender import Recommendations, Recommender

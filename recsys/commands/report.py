@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from recsys import experiments
-from recsys.commands.output import step
 from recsys.commands.parsing import call
 from recsys.errors import InputError
 from recsys.files import atomic_file
+from recsys.progress import step
 
 
 def report(

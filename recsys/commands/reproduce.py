@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from recsys.commands.output import step
 from recsys.commands.parsing import call
 from recsys.errors import InputError
 from recsys.experiments.leaderboard import judge, read_leaderboard, rows_named
 from recsys.experiments.measuring import measure
+from recsys.progress import step
 
 SHIPPED = (
     Path(__file__).parents[2] / "benchmarks" / "leaderboard.csv",

@@ -12,13 +12,13 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from recsys.commands.output import step
 from recsys.commands.parsing import call
 from recsys.errors import InputError
 from recsys.experiments.space import Space, corners, flat, overridden, read_space
 from recsys.experiments.sweep import BEST, Outcome, Sweep
 from recsys.experiments.sweep import sweep as run
 from recsys.experiments.trials import slots, visible
+from recsys.progress import step
 
 PLACED = ("--runs", "--name", "--ckpt_path")
 SHOWN = 10

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from recsys.commands.output import step
 from recsys.commands.parsing import call
 from recsys.errors import InputError
+from recsys.progress import step
 from recsys.qilin import synthesize as write
 from recsys.qilin.synthetic.oracle import table
 

@@ -4,10 +4,7 @@ import contextlib
 import inspect
 import io
 import logging
-import os
-import subprocess
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +19,8 @@ from recsys import checkpoints, losses, models
 from recsys.arguments import explain, keys
 from recsys.data import SequenceData
 from recsys.errors import InputError
+from recsys.progress import step
+from recsys.training.ancestor import train_first
 from recsys.training.callbacks import ExportCheckpoint, RequestResults, SaveRunConfig, StepSeeds, WritePredictions
 from recsys.training.configs import find_config
 from recsys.training.facts import RunFacts
@@ -171,31 +170,11 @@ class RecsysCLI(LightningCLI):
             return
         if latest(root, name, CHECKPOINT) is None:
             if checkpoints.published(name):  # which stays in the run's config: a folder of the cache says nothing
-                self.grows_from = checkpoints.fetch(name, _say)
+                self.grows_from = checkpoints.fetch(name, step)
                 return
-            self._train_first(root, config)
+            settings = yaml.safe_load(self._parser("fit").dump(config, skip_link_targets=True))
+            train_first(name, root, settings)
         config.model.warm_start = str(trained(root, name))
-
-    def _train_first(self, root: Path, config: Any) -> None:
-        """Fit the config that `warm_start` names, on the same data and with the shape of what shall grow from it.
-
-        In a process of its own: it is a run like any other, whose logger, devices and seeds are no business of this
-        one's.
-        """
-        name = config.model.warm_start
-        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-            raise InputError(f"--model.warm_start {name}: no run of that name; under torchrun, fit it first.")
-        file = find_config(name, f"--model.warm_start {name}: neither a finished run under {root} nor a config.")
-        shared = backbone_settings(yaml.safe_load(self._parser("fit").dump(config, skip_link_targets=True)), file)
-        print(f"No run {name} under {root} to grow from: training it first.", file=sys.stderr, flush=True)
-        with tempfile.TemporaryDirectory() as folder:
-            common = Path(folder) / "common.yaml"
-            common.write_text(yaml.safe_dump(shared), encoding="utf-8")
-            place = ["--name", name, "--runs", str(root), "--seed_everything", str(config.seed_everything)]
-            environment = {key: value for key, value in os.environ.items() if key != "RECSYS_RUN_DIR"}
-            command = [sys.executable, "-m", "recsys", "fit", "--config", file, "--config", str(common), *place]
-            if subprocess.run(command, env=environment, check=False).returncode:
-                raise InputError(f"--model.warm_start {name}: the run to grow from failed, see above.")
 
     def _resume(self, root: Path, config: Any) -> Path:
         """`--ckpt_path last` goes on in the newest run of this name; a file is resumed in a new run."""
@@ -232,29 +211,10 @@ class RecsysCLI(LightningCLI):
         if Path(chosen).is_file():
             return self._new(root, config.name)
         config.ckpt_path = None
-        self.weights = checkpoints.fetch(trained(root, config.name) if chosen == "best" else chosen, _say)
+        self.weights = checkpoints.fetch(trained(root, config.name) if chosen == "best" else chosen, step)
         self.named = str(self.weights) if chosen == "best" else chosen
         own = self.weights.name == CHECKPOINT and self.weights.parent.parent == root / config.name
         return self.weights.parent if own else self._new(root, config.name)
-
-
-def _say(message: str) -> None:
-    print(f"  {message} …", file=sys.stderr, flush=True)
-
-
-def backbone_settings(settings: dict[str, Any], file: str) -> dict[str, Any]:
-    """What the model of the config `file` shares with one that grows from it: data, shape, judgement and trainer.
-
-    `settings` are the resolved ones of what grows.
-    """
-    wanted = yaml.safe_load(Path(file).read_text("utf-8"))["model"]["network"]["class_path"].rpartition(".")[2]
-    shape = settings["model"]["network"]["init_args"]
-    known = set(inspect.signature(_classes()[wanted]).parameters) - {"dropout"}  # which is no matter of shape
-    same = {key: value for key, value in shape.items() if key in known}
-    judged = {key: settings["model"][key] for key in ("exclude_seen", "cutoffs", "average")}
-    trainer = {key: value for key, value in settings["trainer"].items() if key != "num_sanity_val_steps"}
-    model = {"network": {"init_args": same}, **judged}
-    return {"data": settings["data"], "model": model, "trainer": trainer}
 
 
 def _classes() -> dict[str, type]:

@@ -1,4 +1,4 @@
-"""How commands talk: progress on standard error, results on standard output."""
+"""How progress is told: on standard error, for standard output is for results."""
 
 import sys
 
