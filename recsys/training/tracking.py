@@ -55,6 +55,7 @@ def begin(trainer: pl.Trainer) -> None:
     loggers = []
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger) and trainer.is_global_zero:
+            logger._wandb_init.pop("anonymous", None)  # which wandb warns of, and Lightning always passes
             try:
                 _ = logger.experiment
             except Exception as error:  # whatever it is, it is no reason not to train
@@ -67,15 +68,22 @@ def begin(trainer: pl.Trainer) -> None:
 
 @contextmanager
 def ended() -> Iterator[None]:
-    """End wandb's run with what is done here, failed or not: the next run of this process shall not log into it."""
-    failed = True
+    """End wandb's run with what is done here, failed or not: the next run of this process shall not log into it.
+
+    One that was refused ends without a word: the reason is all that there is to say, and its folder may be gone.
+    """
+    failed, refused = True, False
     try:
         yield
         failed = False
+    except InputError:
+        refused = True
+        raise
     finally:
         import wandb
 
         if wandb.run is not None:
+            wandb.run._settings.quiet |= refused
             wandb.finish(exit_code=int(failed))
 
 

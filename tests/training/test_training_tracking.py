@@ -115,6 +115,18 @@ def test_a_flag_for_wandb_without_wandb(zoo, refused: Callable[..., str]) -> Non
     assert refused(*args) == "--project: trainer.logger is no WandbLogger."
 
 
+def test_a_refused_fit_names_no_log_that_is_gone(zoo, tested: Path) -> None:
+    of_other_items = ["--model.warm_start", str(tested / "checkpoint")]
+    command = [sys.executable, "-m", "recsys", *zoo.args("fit", "refused", *of_other_items, data=zoo.generic)]
+    own = {name: value for name, value in os.environ.items() if name not in ("WANDB_SERVICE", "RECSYS_RUN_DIR")}
+    ran = subprocess.run(command, env=own | {"WANDB_SILENT": "false"}, check=False, capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert "Tracking run" in ran.stderr  # wandb had begun
+    assert "Find logs at" not in ran.stderr and "wandb sync" not in ran.stderr
+    assert "anonymous" not in ran.stderr
+    assert zoo.folders("refused") == []
+
+
 def test_a_run_that_fails_says_that_and_why(zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object) -> None:
         raise ArithmeticError("no more numbers")
