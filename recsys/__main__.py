@@ -15,6 +15,7 @@ VERBS = {
     "synthesize": "write a synthetic Qilin in the real parquet schema, small or of full size",
     "check": "tell whether a folder holds the Qilin that we know, before anything is converted",
     "convert": "turn Qilin, or RecBole's ml-100k, into atomic files",
+    "convert-tables": "turn your own clicks and searches, CSV or Parquet, into atomic files",
     "fit": "train a model: recsys fit --config zoo_configs/sasrec_qilin.yaml",
     "validate": "evaluate a trained model on the validation split",
     "test": "evaluate a trained model on the test split, request by request",

@@ -14,7 +14,7 @@ FLOORS = [
     {"__init__", "arguments", "errors", "files", "page", "progress", "wandb_server"},
     {"hub", "metrics"},
     {"atomic", "models", "losses", "ranking"},
-    {"qilin", "data", "checkpoints"},
+    {"qilin", "tables", "data", "checkpoints"},
     {"training", "recommender", "experiments"},
     {"serving", "ablation"},
     {"__main__", "commands"},

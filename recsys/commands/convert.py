@@ -20,6 +20,8 @@ def convert(
 ) -> None:
     """Turn a data set into atomic files: the interchange format that `recsys fit` and RecBole read.
 
+    For tables of your own there is `recsys convert-tables`.
+
     Args:
         dataset: "qilin" from its parquet files; "ml-100k" from the copy inside RecBole, which needs no source.
         source: Folder with Qilin's configurations (recommendation_train, search_train, notes, …), or
@@ -54,7 +56,7 @@ def convert(
 
 def summary(meta: dict[str, Any]) -> str:
     """What the conversion counted, one line each."""
-    kind = "Synthetic data: nothing measured on it says anything about Qilin.\n" if meta["synthetic"] else ""
+    kind = "Synthetic data: nothing measured on it says anything about Qilin.\n" if meta.get("synthetic") else ""
     return kind + "\n".join(
         f"  {name}: {json.dumps(value) if isinstance(value, dict) else value}" for name, value in meta["counts"].items()
     )

@@ -144,7 +144,7 @@ def _noted(note: Path, stamp: dict[str, list[int]]) -> str | None:
 def _code() -> str:
     """Digest of the source that makes these arrays, so that no other version of it is taken at its word."""
     names = (
-        *("atomic.files", "atomic.vocabulary", "data.cache", "data.dataset", "data.items", "data.split"),
+        *("atomic.files", "atomic.vocabulary", "data.cache", "data.dataset", "data.items", "atomic.split"),
         "models.text",
     )
     files = (Path(recsys.__file__).parent.joinpath(*name.split(".")).with_suffix(".py") for name in names)

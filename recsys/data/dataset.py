@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from recsys import atomic
 from recsys.data.items import catalogue
 from recsys.data.ragged import Ragged, grouped_offsets, offsets_of
 from recsys.data.records import Events, Requests, Searches
-from recsys.data.split import leave_one_out
 from recsys.errors import InputError
 from recsys.models.text import gram_matrix
 
@@ -56,7 +55,7 @@ def load(path: Path, vocabulary: tuple[str, ...] = ("train",), min_count: int = 
     inter = _read_inter(path / f"{stem}.inter")
     official = (path / f"{stem}.request").is_file()
     if not official:
-        inter = leave_one_out(inter)
+        inter = atomic.leave_one_out(inter)
     inter = inter.with_columns(_split_number(path / f"{stem}.inter", inter["split"]))
     users = inter["user_id"].unique().sort()
     meta = read_meta(path)
@@ -125,9 +124,10 @@ def _split_number(path: Path, split: pl.Series) -> pl.Series:
 
 
 def _read_requests(path: Path, windows: bool) -> pl.DataFrame:
-    columns = ["request_id", "user_id", "timestamp", "split", "exposed", "clicked"]
-    columns += [name for name in ("position",) if name in atomic.read_header(path)] + ["history"] * windows
-    frame = atomic.read(path, columns)
+    columns = ["request_id", "user_id", "timestamp", "split", "clicked"]
+    if "exposed" in (known := atomic.read_header(path)):
+        columns += [name for name in ("exposed", "position") if name in known]
+    frame = atomic.read(path, columns + ["history"] * windows)
     if "position" in frame.columns and (frame["position"].list.len() != frame["exposed"].list.len()).any():
         line = int((frame["position"].list.len() != frame["exposed"].list.len()).arg_max() or 0) + 2
         raise InputError(f"{path}: line {line} has another number of positions than of exposed items.")
@@ -136,22 +136,28 @@ def _read_requests(path: Path, windows: bool) -> pl.DataFrame:
 
 def _from_file(frame: pl.DataFrame, number: pl.DataFrame, items: atomic.Vocabulary) -> Requests:
     frame = frame.join(number, on="user_id", maintain_order="left").sort("user", "timestamp", maintain_order=True)
-    pairs = frame.select(row=pl.int_range(pl.len()), item_id="exposed").explode("item_id", empty_as_null=False)
     clicks = frame.select(row=pl.int_range(pl.len()), item_id="clicked").explode("item_id", empty_as_null=False)
-    hit = pairs.join(clicks.unique().with_columns(hit=True), on=["row", "item_id"], how="left", maintain_order="left")[
-        "hit"
-    ]
-    return Requests(
+    requests = Requests(
         id=frame["request_id"].to_list(),
         user=frame["user"].to_numpy(),
         timestamp=frame["timestamp"].to_numpy(),
         split=frame["split"].to_numpy(),
         order=None,
         target=Ragged(offsets_of(frame["clicked"].list.len().to_numpy()), items.encode(clicks["item_id"])),
+        candidate=None,
+        clicked=None,
+        delivered=_delivered(frame, items) if "history" in frame.columns else None,
+    )
+    if "exposed" not in frame.columns:
+        return requests
+    pairs = frame.select(row=pl.int_range(pl.len()), item_id="exposed").explode("item_id", empty_as_null=False)
+    hits = clicks.unique().with_columns(hit=True)
+    hit = pairs.join(hits, on=["row", "item_id"], how="left", maintain_order="left")["hit"]
+    return replace(
+        requests,
         candidate=Ragged(offsets_of(frame["exposed"].list.len().to_numpy()), items.encode(pairs["item_id"])),
         clicked=hit.fill_null(False).to_numpy(),
         position=_positions(frame) if "position" in frame.columns else None,
-        delivered=_delivered(frame, items) if "history" in frame.columns else None,
     )
 
 

@@ -14,14 +14,14 @@ import numpy as np
 import polars as pl
 
 from recsys import atomic
+from recsys.atomic.problems import Problems
 from recsys.errors import InputError
 from recsys.qilin import holdings, hub, items, partition, protocol, source, writing
 from recsys.qilin.clock import calibrate
 from recsys.qilin.engines import Engine, local
-from recsys.qilin.folder import Folder, require_own
+from recsys.qilin.folder import Folder
 from recsys.qilin.holdings import Holdings
 from recsys.qilin.options import Options
-from recsys.qilin.problems import Problems
 from recsys.qilin.schema import SYNTHETIC
 from recsys.qilin.settle import known_notes, settle
 from recsys.qilin.timeline import CHANNELS, DAY, GRACE, ORIGIN
@@ -61,7 +61,7 @@ def convert(
     """
     folder, name = _found(origin, progress)
     output = Path(output)
-    require_own(output, folder)
+    atomic.require_own(output, folder)
     files = source.locate(folder)
     written = Folder(output, files, options)
     if (meta := written.unchanged()) is not None:

@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 
 from recsys import atomic
+from recsys.atomic.problems import Problems
 from recsys.qilin import clock, protocol, tables
 from recsys.qilin.items import exist, numbers, renumbered
 from recsys.qilin.options import Options
-from recsys.qilin.problems import Problems
 from recsys.qilin.protocol import Cuts
 from recsys.qilin.source import largest
 from recsys.qilin.timeline import SEARCH_OFFSET, Log, log, observe, place

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from recsys.atomic.problems import Problems
 from recsys.errors import InputError
 from recsys.qilin import protocol, source
 from recsys.qilin.options import Options
 from recsys.qilin.partition import Facts, Survey
-from recsys.qilin.problems import Problems
 from recsys.qilin.timeline import CHANNELS
 
 LARGEST = 200_000_000  # note numbers beyond this are no numbers of notes

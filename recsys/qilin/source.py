@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from recsys.atomic.problems import Problems
 from recsys.errors import InputError, did_you_mean
 from recsys.qilin.canonical import MALFORMED, canonical, fits
-from recsys.qilin.problems import Problems
 from recsys.qilin.schema import EXPOSURE_NEEDS, KEYS, NEEDS, OPTIONAL, WINDOW, Kind
 
 PIECE = 100_000  # notes in memory at once

@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
+from recsys.atomic.problems import Problems
 from recsys.qilin.options import Clocks
-from recsys.qilin.problems import Problems
 from recsys.qilin.schema import EXPOSURE_NEEDS, REC_DETAILS, SEARCH_DETAILS, WINDOW
 
 ORIGIN = 1_732_636_800  # 2024-11-27 00:00 in Beijing, as a Unix epoch in seconds

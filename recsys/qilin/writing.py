@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 
 from recsys import atomic
+from recsys.atomic.problems import Problems
 from recsys.qilin import items, partition, source, tables
 from recsys.qilin.partition import Block
-from recsys.qilin.problems import Problems
 
 BUCKET = 2_500_000  # notes in memory at once, of which
 PIECE = 100_000  # so many are made into lines

@@ -251,3 +251,13 @@ def test_the_order_of_the_file_does_not_matter_for_searches(tiny):
     for name in ("user", "timestamp", "type", "gram"):
         one, two = (getattr(searches, name) for searches in made)
         assert np.array_equal(one, two), name
+
+
+def test_leave_one_out_keeps_the_order_of_the_file_in_ties(generic):
+    """The user's rows stand apart in the file, and three have the same time: z, then a, then m."""
+    rows = [("u", "late", 9), ("u", "z", 5), ("w", "a", 1), ("u", "a", 5), ("w", "z", 2), ("u", "m", 5), ("w", "m", 3)]
+    rows += [("u", "early", 1)]
+    data = load(generic(rows), ("train", "valid", "test"))
+    mine = data.events.user == data.users.index("u")
+    assert data.items.decode(data.events.item[mine]) == ["early", "z", "a", "m", "late"]
+    assert [SPLITS[i] for i in data.events.split[mine]] == ["train", "train", "train", "valid", "test"]

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qilin_tiny import rec, search, shown, tiny, write_config
 
+from recsys.atomic.problems import Problems
 from recsys.errors import InputError
 from recsys.qilin.canonical import MALFORMED, canonical
-from recsys.qilin.problems import Problems
 from recsys.qilin.schema import CLOCKS, EXPOSURE_NEEDS, MINUS_ONE_IS_MISSING, NEEDS
 from recsys.qilin.source import read
 

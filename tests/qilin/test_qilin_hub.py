@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from loopback_hub import COMMIT, NOBODY, Hub, environment, serving
 
+from recsys.atomic.problems import Problems
 from recsys.errors import InputError
 from recsys.qilin.hub import fetch
-from recsys.qilin.problems import Problems
 from recsys.qilin.source import locate, notes
 
 NOTES = "notes/train-00000-of-00001.parquet"

@@ -4,9 +4,9 @@ import pyarrow.parquet as pq
 import pytest
 from qilin_tiny import rec, search, shown, tiny, write_config
 
+from recsys.atomic.problems import Problems
 from recsys.errors import InputError
 from recsys.qilin import convert, source
-from recsys.qilin.problems import Problems
 from recsys.qilin.schema import NEEDS, OPTIONAL
 from recsys.qilin.source import locate, notes, read
 

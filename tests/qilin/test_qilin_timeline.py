@@ -2,8 +2,8 @@ import polars as pl
 import pytest
 from qilin_tiny import ORIGIN, rec, search, shown, write_config
 
+from recsys.atomic.problems import Problems
 from recsys.errors import InputError
-from recsys.qilin.problems import Problems
 from recsys.qilin.source import read
 from recsys.qilin.timeline import log, observe, unified
 

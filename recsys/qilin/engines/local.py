@@ -6,9 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
+from recsys.atomic.problems import Problems
 from recsys.qilin.engines import Engine, Work
 from recsys.qilin.partition import Block
-from recsys.qilin.problems import Problems
 from recsys.qilin.source import read
 from recsys.qilin.timeline import CHANNELS, ROWS, unified
 

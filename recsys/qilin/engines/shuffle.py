@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from recsys.atomic.problems import Problems
 from recsys.errors import InputError
 from recsys.qilin.engines import Work
 from recsys.qilin.partition import READ, Block, added
-from recsys.qilin.problems import Problems
 from recsys.qilin.source import read
 from recsys.qilin.timeline import CHANNELS, ROWS, unified
 
