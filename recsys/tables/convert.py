@@ -13,9 +13,11 @@ from recsys.errors import InputError
 from recsys.files import atomic_folder, sha256
 from recsys.tables.items import described
 from recsys.tables.options import Options
-from recsys.tables.reading import Table, columns, read
-from recsys.tables.splits import split_clicks, split_searches
-from recsys.tables.values import identified, texts, timed
+from recsys.tables.reading import Table, read
+from recsys.tables.searches import read_searches
+from recsys.tables.searches import searches as search_log
+from recsys.tables.splits import STAGE, split_clicks
+from recsys.tables.values import identified, timed
 
 INTER = {"user_id": "token", "item_id": "token", "timestamp": "float", "split": "token"}
 REQUEST = {
@@ -64,7 +66,7 @@ def convert(
     searched = None
     if searches is not None:
         progress("reading searches")
-        searched = _searches(searches, options, problems)
+        searched = read_searches(searches, options, problems)
     times = pl.concat([frame["timestamp"] for frame in (clicked, searched) if frame is not None])
     origin = int(times.to_numpy().min()) // MICROSECONDS // DAY * DAY
     clicked = split_clicks(_seconds(clicked, origin), options)
@@ -75,7 +77,7 @@ def convert(
         files["request"] = (_requests(clicked), REQUEST)
     if searched is not None:
         known = searched.join(clicked.select("user_id").unique(), on="user_id", how="semi", maintain_order="left")
-        log = split_searches(_sessions(_seconds(known, origin)), clicked, options)
+        log = search_log(_seconds(known, origin), clicked, options)
         queries = log.select("query_id", "query").unique().sort("query_id")
         files |= {"search": (log, SEARCH), "query": (queries, QUERY)}
         counts |= {"searches": len(log), "queries": len(queries), "searches_per_split": _tally(log)}
@@ -109,22 +111,6 @@ def _clicks(table: Table, options: Options, problems: atomic.Problems) -> pl.Dat
     return frame.select("user_id", "item_id", "timestamp")
 
 
-def _searches(table: Table, options: Options, problems: atomic.Problems) -> pl.DataFrame:
-    """Columns user_id, timestamp, query, and item_id, which is null where no result was clicked."""
-    told = options.item_id in columns(table)
-    names = options.called("user_id", "timestamp", "query", *(["item_id"] if told else []))
-    frame = identified(read(table, "searches", names), "user_id", options.user_id, problems)
-    frame = timed(frame, options.timestamp, options.time_unit, problems)
-    frame = frame.with_columns(texts(frame["query"]).alias("query"))
-    frame = problems.rows(frame, pl.col("query") == "", "no query", f"its {options.query} is empty.")
-    if not told:
-        frame = frame.with_columns(item_id=pl.lit(None, pl.String))
-    clicked = pl.col("item_id").is_not_null() & (pl.col("item_id").cast(pl.String) != "")
-    named = identified(frame.filter(clicked), "item_id", options.item_id, problems)
-    unnamed = frame.filter(~clicked).with_columns(item_id=pl.lit(None, pl.String))
-    return pl.concat([named, unnamed]).sort("file", "row").select("user_id", "timestamp", "query", "item_id")
-
-
 def _seconds(frame: pl.DataFrame, origin: int) -> pl.DataFrame:
     """Sorted by user and time, which is in whole seconds since `origin`; what comes together keeps its order."""
     ordered = frame.sort("user_id", "timestamp", maintain_order=True)
@@ -137,18 +123,8 @@ def _requests(clicks: pl.DataFrame) -> pl.DataFrame:
     return alike.with_row_index("request_id").with_columns(pl.col("request_id").cast(pl.String))
 
 
-def _sessions(rows: pl.DataFrame) -> pl.DataFrame:
-    """One search for each user, second and query, with the results that were clicked."""
-    found = rows.group_by("user_id", "timestamp", "query", maintain_order=True).agg(
-        clicked=pl.col("item_id").drop_nulls().unique(maintain_order=True)
-    )
-    number = found["query"].rank("dense").cast(pl.String)
-    found = found.with_row_index("search_id").with_columns(pl.col("search_id").cast(pl.String))
-    return found.with_columns(query_id="q" + number, query_from_type=pl.lit("0"))
-
-
 def _tally(frame: pl.DataFrame) -> dict[str, int]:
-    return {split: int((frame["split"] == split).sum()) for split in ("train", "valid", "test")}
+    return {split: int((frame["split"] == split).sum()) for split in STAGE}
 
 
 def _written(

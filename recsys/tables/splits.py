@@ -6,6 +6,9 @@ from recsys import atomic
 from recsys.errors import InputError
 from recsys.tables.options import Options
 
+STAGE = {"train": 0, "valid": 1, "test": 2}
+"""The splits in the order in which they become known."""
+
 
 def split_clicks(clicks: pl.DataFrame, options: Options) -> pl.DataFrame:
     """Clicks with their `split`. They are sorted by user and time, in whole seconds.
@@ -21,7 +24,7 @@ def split_clicks(clicks: pl.DataFrame, options: Options) -> pl.DataFrame:
         valid = _latest(clicks["timestamp"].filter(clicks["timestamp"] < test), options.valid_fraction)
         clicks = clicks.with_columns(_stage(pl.lit(valid), pl.lit(test)))
         missing = "clicks of one second are on one side of a cut; other fractions cut elsewhere"
-    for split in ("train", "valid", "test"):
+    for split in STAGE:
         if split not in clicks["split"]:
             raise InputError(f"--split {options.split} leaves no click for {split!r}: {missing}.")
     return clicks

@@ -66,7 +66,7 @@ def test_milliseconds_order_what_one_second_holds(shop) -> None:
 def test_a_search_is_of_the_split_that_may_first_know_it(shop) -> None:
     folder = shop(searches=SEARCHES)
     assert lines(folder, "search") == [
-        "0\tann\t3750\tq3\t0\t0200 0031\ttrain",
+        "0\tann\t3750\tq3\t0\t\ttrain",  # what ann clicked she clicks in later splits
         "1\tann\t93600\tq2\t0\t\ttest",  # at the very second of the test: no request sees it
         "2\tbob\t93699\tq1\t0\t\ttrain",  # bob has no validation
     ]
@@ -74,6 +74,13 @@ def test_a_search_is_of_the_split_that_may_first_know_it(shop) -> None:
     counts = json.loads((folder / "shop.meta.json").read_text("utf-8"))["counts"]
     assert counts["rows_of_users_without_clicks"] == 1
     assert load(folder).searches.clicked is not None
+
+
+def test_a_clicked_result_is_told_unless_its_user_clicks_it_in_a_later_split(shop) -> None:
+    rows = [("ann", 90_001, "x", item) for item in ("0017", "0200", "0031", "9999")] + [("bob", 180_100, "x", "0017")]
+    searches = pl.DataFrame(rows, schema=["user_id", "timestamp", "query", "item_id"], orient="row")
+    folder = shop(searches=searches)
+    assert [line.split("\t")[5:] for line in lines(folder, "search")] == [["0017 9999", "train"], ["0017", "test"]]
 
 
 def test_searches_without_the_column_of_clicked_results(shop) -> None:
