@@ -2,13 +2,12 @@
 
 import numpy as np
 
+from recsys import atomic
 from recsys.ablation.titles import Titles, last_search, new_topic
 from recsys.training.protocols import Questions
 
 RIGHT_AFTER = 1800
 """Seconds."""
-TYPED = 1
-"""Qilin's query_from_type of a query that was typed."""
 
 
 def slices(questions: Questions, found: Titles | None, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -22,7 +21,7 @@ def slices(questions: Questions, found: Titles | None, rows: np.ndarray) -> dict
     inside = {
         "right after a search": searched & (since <= RIGHT_AFTER),
         "new-topic query": np.zeros(len(rows), bool) if found is None else new_topic(questions, found, rows),
-        "typed query": searched & (kind == TYPED),
+        "typed query": searched & (kind == atomic.TYPED),
         "cold target": cold,
         "no search": ~searched,
     }

@@ -1,9 +1,12 @@
-"""The folder of a data set: what may be replaced, and the file that tells RecBole how to read it."""
+"""The folder of a data set: what may be replaced, what tells RecBole how to read it, a value that others rely on."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from recsys.errors import InputError
+
+TYPED = 1
+"""`query_from_type` of a query that its user typed, as in Qilin: what every query that is asked anew is taken for."""
 
 _RECBOLE = """\
 # For stock RecBole 1.2.1: run_recbole(dataset="{stem}", config_file_list=[<this file>],

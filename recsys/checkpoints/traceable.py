@@ -10,14 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recsys import atomic
 from recsys.models import BERT4Rec, Model, RecBole
 from recsys.models.batch import Batch, point_rows
 from recsys.models.searches import Searches, SearchReader
 from recsys.models.target_attention import TargetAttention
 from recsys.models.text import TextEncoder
-
-_TYPED = 1
-"""Qilin's query_from_type of a query that its user typed."""
 
 
 def traceable(network: Model) -> Model:
@@ -58,7 +56,7 @@ def _searches(network: SearchReader, batch: Batch) -> Searches:
     if isinstance(network, TargetAttention):  # which reads the latest: as many as it can, where there are fewer
         gram = F.pad(gram, (0, 0, 0, network.max_searches))
     real = (gram > 0).any(-1)
-    token = network.query_norm(_bags(network.text, gram) + network.query_type.weight[_TYPED]) * real[..., None]
+    token = network.query_norm(_bags(network.text, gram) + network.query_type.weight[atomic.TYPED]) * real[..., None]
     position = torch.where(real, batch.point_position[:, None], batch.item.shape[1])
     age = torch.zeros_like(batch.item)[:, :, None] * position[:, None, :]
     return Searches(token, position, age)

@@ -8,12 +8,10 @@ from typing import Literal
 import numpy as np
 import torch
 
+from recsys import atomic
 from recsys.errors import InputError
 from recsys.models.batch import Batch
 from recsys.models.text import gram_matrix, normalize
-
-TYPED = 1
-"""Qilin's query_from_type of a query that its user typed."""
 
 Unknown = Literal["raise", "drop"]
 
@@ -139,6 +137,6 @@ def batch_of(asked: Questions, users: Sequence[int] | np.ndarray, max_len: int, 
         target_item=nothing,
         search_row=torch.from_numpy(row_of),
         search_position=torch.from_numpy(last[row_of]),
-        search_type=torch.full((len(row_of),), TYPED),
+        search_type=torch.full((len(row_of),), atomic.TYPED),
         search_gram=torch.from_numpy(gram),
     )

@@ -39,7 +39,9 @@ def searches(rows: pl.DataFrame, clicks: pl.DataFrame, options: Options) -> pl.D
     )
     number = found["query"].rank("dense").cast(pl.String)
     found = split_searches(found, clicks, options).with_row_index("search_id")
-    found = found.with_columns(pl.col("search_id").cast(pl.String), query_id="q" + number, query_from_type=pl.lit("0"))
+    found = found.with_columns(
+        pl.col("search_id").cast(pl.String), query_id="q" + number, query_from_type=pl.lit(str(atomic.TYPED))
+    )
     return found.drop("clicked").join(_told(found, clicks), on="search_id", how="left", maintain_order="left")
 
 

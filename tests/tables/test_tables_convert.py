@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys import tables
+from recsys import atomic, tables
 from recsys.data import SPLITS, load
 from recsys.data.histories import histories
 from recsys.errors import InputError
@@ -66,14 +66,19 @@ def test_milliseconds_order_what_one_second_holds(shop) -> None:
 def test_a_search_is_of_the_split_that_may_first_know_it(shop) -> None:
     folder = shop(searches=SEARCHES)
     assert lines(folder, "search") == [
-        "0\tann\t3750\tq3\t0\t\ttrain",  # what ann clicked she clicks in later splits
-        "1\tann\t93600\tq2\t0\t\ttest",  # at the very second of the test: no request sees it
-        "2\tbob\t93699\tq1\t0\t\ttrain",  # bob has no validation
+        "0\tann\t3750\tq3\t1\t\ttrain",  # what ann clicked she clicks in later splits
+        "1\tann\t93600\tq2\t1\t\ttest",  # at the very second of the test: no request sees it
+        "2\tbob\t93699\tq1\t1\t\ttrain",  # bob has no validation
     ]
     assert lines(folder, "query") == ["q1\tan 'umbrella'", "q2\tlaces", "q3\tred shoes"]
     counts = json.loads((folder / "shop.meta.json").read_text("utf-8"))["counts"]
     assert counts["rows_of_users_without_clicks"] == 1
     assert load(folder).searches.clicked is not None
+
+
+def test_a_query_is_of_the_kind_that_one_asked_anew_is_taken_for(shop) -> None:
+    searches = load(shop(searches=SEARCHES)).searches
+    assert set(searches.type) == {atomic.TYPED}
 
 
 def test_a_clicked_result_is_told_unless_its_user_clicks_it_in_a_later_split(shop) -> None:
