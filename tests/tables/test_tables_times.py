@@ -33,6 +33,12 @@ def test_noon_in_many_words(written: object) -> None:
     assert microseconds(pl.Series("at", [written]), "s").to_list() == [NOON * 1_000_000]
 
 
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_a_column_with_a_zone_is_the_same_moment(unit) -> None:
+    there = pl.Series("at", [datetime(2024, 11, 27, 12)], pl.Datetime(unit)).dt.replace_time_zone("UTC")
+    assert microseconds(there.dt.convert_time_zone("Asia/Shanghai"), "s").to_list() == [NOON * 1_000_000]
+
+
 @pytest.mark.parametrize("values", [pl.Series("at", ["2024-11-27"]), pl.Series("at", [date(2024, 11, 27)])])
 def test_a_day_is_its_midnight(values: pl.Series) -> None:
     assert microseconds(values, "s").to_list() == [(NOON - 12 * 3_600) * 1_000_000]
