@@ -14,8 +14,7 @@ from recsys.files import atomic_folder, sha256
 from recsys.tables.items import described
 from recsys.tables.options import Options
 from recsys.tables.reading import Table, read
-from recsys.tables.searches import read_searches
-from recsys.tables.searches import searches as search_log
+from recsys.tables.searches import read_searches, search_log
 from recsys.tables.splits import STAGE, split_clicks
 from recsys.tables.values import identified, timed
 

@@ -29,7 +29,7 @@ def read_searches(table: Table, options: Options, problems: atomic.Problems) -> 
     return pl.concat([named, unnamed]).sort("file", "row").select("user_id", "timestamp", "query", "item_id")
 
 
-def searches(rows: pl.DataFrame, clicks: pl.DataFrame, options: Options) -> pl.DataFrame:
+def search_log(rows: pl.DataFrame, clicks: pl.DataFrame, options: Options) -> pl.DataFrame:
     """One search for each user, second and query, with its split and the results that were clicked.
 
     Of these, what its user clicks in a later split is not told: nobody knows whether that is the same click.
