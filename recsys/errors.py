@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any, get_args
 
 LISTED = 40
 """Names that anybody reads in a sentence."""
@@ -23,3 +24,23 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return f" Did you mean {near[0]!r}?"
     more = f" and {len(known) - LISTED:,} more" if len(known) > LISTED else ""
     return f" Known: {', '.join(known[:LISTED])}{more}."
+
+
+def require_choice(name: str, value: object, kind: Any) -> None:
+    """Refuse a value that is none of a `Literal`'s.
+
+    Raises:
+        InputError: naming it, and the nearest of those.
+    """
+    if value not in get_args(kind):
+        raise InputError(f"{name} is {value!r}.{did_you_mean(str(value), get_args(kind))}")
+
+
+def require_fraction(name: str, value: float) -> None:
+    """Refuse what is no share of a whole.
+
+    Raises:
+        InputError: naming it, and what would be one.
+    """
+    if not 0 < value < 1:
+        raise InputError(f"{name} is {value}; it should lie between 0 and 1, e.g. 0.1.")

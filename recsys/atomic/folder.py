@@ -1,9 +1,11 @@
 """The folder of a data set: what may be replaced, what tells RecBole how to read it, a value that others rely on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from recsys.errors import InputError
+from recsys.files import atomic_folder
 
 TYPED = 1
 """`query_from_type` of a query that its user typed, as in Qilin: what every query that is asked anew is taken for."""
@@ -47,3 +49,17 @@ def require_own(output: Path, *sources: Path) -> None:
         raise InputError(f"{output}: is a file; the output is a folder.")
     if output.is_dir() and any(output.iterdir()) and not (output / f"{output.absolute().name}.meta.json").is_file():
         raise InputError(f"{output}: holds something other than a conversion; name another folder.")
+
+
+@contextmanager
+def replaced(output: Path) -> Iterator[Path]:
+    """A new folder, which takes the place of `output` when all went well.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        with atomic_folder(output) as new:
+            yield new
+    except OSError as error:
+        raise InputError(f"{output}: cannot be written ({error.strerror or error}).") from error

@@ -1,8 +1,12 @@
 """What is wrong with rows of the input: the first is refused, or all are counted and left out."""
 
+from typing import Literal
+
 import polars as pl
 
 from recsys.errors import InputError
+
+OnError = Literal["refuse", "skip"]
 
 
 class Problems:

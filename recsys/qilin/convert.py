@@ -66,7 +66,7 @@ def convert(
     written = Folder(output, files, options)
     if (meta := written.unchanged()) is not None:
         return meta
-    with written.replaced() as new:
+    with atomic.replaced(output) as new:
         scratch = new / "rows"
         scratch.mkdir()
         run = _Run(name, folder, files, options, Problems(skip=options.on_error == "skip"), progress)

@@ -1,8 +1,6 @@
 """The folder of a conversion: whether it is up to date, how it is replaced, what describes it."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from hashlib import sha256 as digest
 from pathlib import Path
@@ -10,8 +8,7 @@ from typing import Any
 
 import recsys
 from recsys import atomic
-from recsys.errors import InputError
-from recsys.files import atomic_folder, sha256
+from recsys.files import sha256
 from recsys.qilin import tables
 from recsys.qilin.holdings import Holdings
 from recsys.qilin.options import Options
@@ -37,19 +34,6 @@ class Folder:
             return None
         whole &= (self.path / f"{self.stem}.report.html").is_file()
         return {**found, "unchanged": True} if whole and found.get("input") == self._stamp else None
-
-    @contextmanager
-    def replaced(self) -> Iterator[Path]:
-        """A new folder, which takes the place of the old one when all went well.
-
-        Raises:
-            InputError: it cannot be written.
-        """
-        try:
-            with atomic_folder(self.path) as new:
-                yield new
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be written ({error.strerror or error}).") from error
 
     def finish(self, new: Path, meta: dict[str, Any], held: Holdings) -> dict[str, Any]:
         """Write what describes the data set, for RecBole, for people and for programs; return the whole meta."""

@@ -1,15 +1,15 @@
 """What may be chosen about a conversion, checked once."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
-from recsys.errors import InputError, did_you_mean
+from recsys.atomic.problems import OnError
+from recsys.errors import InputError, require_choice, require_fraction
 
 History = Literal["timeline", "window"]
 Dedup = Literal["none", "adjacent", "all"]
 Split = Literal["official", "strict_time", "temporal", "leave_one_out"]
 Clocks = Literal["reanchor", "drop"]
-OnError = Literal["refuse", "skip"]
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,9 @@ class Options:
         """
         choices = {"history": History, "dedup": Dedup, "split": Split, "clocks": Clocks, "on_error": OnError}
         for name, kind in choices.items():
-            value = getattr(self, name)
-            if value not in get_args(kind):
-                raise InputError(f"{name} is {value!r}.{did_you_mean(str(value), get_args(kind))}")
+            require_choice(name, getattr(self, name), kind)
         for name in ("valid_fraction", "test_fraction"):
-            value = getattr(self, name)
-            if not 0 < value < 1:
-                raise InputError(f"{name} is {value}; it should lie between 0 and 1, e.g. 0.1.")
+            require_fraction(name, getattr(self, name))
         if self.min_count < 1:
             raise InputError(f"min_count is {self.min_count}; it should be 1, which keeps every item, or more.")
         if self.seed < 0:

@@ -10,12 +10,13 @@ import polars as pl
 
 from recsys import atomic
 from recsys.errors import InputError
-from recsys.files import atomic_folder, sha256
+from recsys.files import sha256
 from recsys.tables.items import described
 from recsys.tables.options import Options
 from recsys.tables.reading import Table, read
 from recsys.tables.searches import read_searches, search_log
 from recsys.tables.splits import STAGE, split_clicks
+from recsys.tables.times import MICROSECONDS
 from recsys.tables.values import identified, timed
 
 INTER = {"user_id": "token", "item_id": "token", "timestamp": "float", "split": "token"}
@@ -29,7 +30,6 @@ SEARCH = {
 }
 QUERY = {"query_id": "token", "query": "token"}
 DAY = 86_400  # seconds
-MICROSECONDS = 1_000_000  # in a second
 
 
 def convert(
@@ -67,7 +67,7 @@ def convert(
         progress("reading searches")
         searched = read_searches(searches, options, problems)
     times = pl.concat([frame["timestamp"] for frame in (clicked, searched) if frame is not None])
-    origin = int(times.to_numpy().min()) // MICROSECONDS // DAY * DAY
+    origin = int(times.to_numpy().min()) // MICROSECONDS["s"] // DAY * DAY
     clicked = split_clicks(_seconds(clicked, origin), options)
     files: dict[str, tuple[pl.DataFrame, dict[str, str]]] = {"inter": (clicked, INTER)}
     counts: dict[str, Any] = {"clicks": len(clicked), "users": clicked["user_id"].n_unique()}
@@ -113,7 +113,7 @@ def _clicks(table: Table, options: Options, problems: atomic.Problems) -> pl.Dat
 def _seconds(frame: pl.DataFrame, origin: int) -> pl.DataFrame:
     """Sorted by user and time, which is in whole seconds since `origin`; what comes together keeps its order."""
     ordered = frame.sort("user_id", "timestamp", maintain_order=True)
-    return ordered.with_columns(timestamp=pl.col("timestamp") // MICROSECONDS - origin)
+    return ordered.with_columns(timestamp=pl.col("timestamp") // MICROSECONDS["s"] - origin)
 
 
 def _requests(clicks: pl.DataFrame) -> pl.DataFrame:
@@ -131,14 +131,11 @@ def _written(
 ) -> dict[str, Any]:
     stem = output.absolute().name
     features = {kind: types for kind, (_, types) in files.items() if kind == "item"}
-    try:
-        with atomic_folder(output) as new:
-            for kind, (frame, types) in files.items():
-                atomic.write(frame, new / f"{stem}.{kind}", types)
-            (new / f"{stem}.yaml").write_text(atomic.recbole_config(stem, features), encoding="utf-8")
-            meta = {**meta, "sha256": {path.name: sha256(path) for path in sorted(new.iterdir())}}
-            text = json.dumps(meta, indent=2, ensure_ascii=False) + "\n"
-            (new / f"{stem}.meta.json").write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{output}: cannot be written ({error.strerror or error}).") from error
+    with atomic.replaced(output) as new:
+        for kind, (frame, types) in files.items():
+            atomic.write(frame, new / f"{stem}.{kind}", types)
+        (new / f"{stem}.yaml").write_text(atomic.recbole_config(stem, features), encoding="utf-8")
+        meta = {**meta, "sha256": {path.name: sha256(path) for path in sorted(new.iterdir())}}
+        text = json.dumps(meta, indent=2, ensure_ascii=False) + "\n"
+        (new / f"{stem}.meta.json").write_text(text, encoding="utf-8")
     return meta

@@ -1,13 +1,13 @@
 """What may be chosen about a conversion of tables, checked once."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
-from recsys.errors import InputError, did_you_mean
+from recsys.atomic.problems import OnError
+from recsys.errors import require_choice, require_fraction
 from recsys.tables.times import Unit
 
 Split = Literal["leave_one_out", "temporal"]
-OnError = Literal["refuse", "skip"]
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,9 @@ class Options:
             InputError: naming it, and what would be right.
         """
         for name, kind in {"time_unit": Unit, "split": Split, "on_error": OnError}.items():
-            value = getattr(self, name)
-            if value not in get_args(kind):
-                raise InputError(f"{name} is {value!r}.{did_you_mean(str(value), get_args(kind))}")
+            require_choice(name, getattr(self, name), kind)
         for name in ("valid_fraction", "test_fraction"):
-            value = getattr(self, name)
-            if not 0 < value < 1:
-                raise InputError(f"{name} is {value}; it should lie between 0 and 1, e.g. 0.1.")
+            require_fraction(name, getattr(self, name))
 
     def called(self, *names: str) -> dict[str, str]:
         """What these columns are called in the tables."""
