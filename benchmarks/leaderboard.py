@@ -125,7 +125,9 @@ NOTES = {
 says anything about the real Qilin. Steps, dropout and batches are those of the demo, for small data (see the commands);
 eSASRec and HSTU take the steps of its BERT4Rec.""",
     "ml-100k": """MovieLens-100k, leave-one-out. The configs are as shipped. Caser, FOSSIL, FPMC, HGN, HRM, NPE, SHAN
-and TransRec have a vector for each user of the data set, and can answer for nobody else.""",
+and TransRec have a vector for each user of the data set, and can answer for nobody else. LightSANs was killed after 38
+of its 49 epochs and went on by `--ckpt_path last`, on a machine about half as fast as the others' (AVX2, not AVX512);
+seconds by the clock stand for the CPU seconds of its first part.""",
 }
 
 
