@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import torch
 from convert import machine
 from environments import limited, pinned, python_of
 from rich.console import Console
@@ -83,14 +84,15 @@ def interpreter(library: str, work: Path) -> str:
 
 
 def job(row: Row, out: Path, work: Path, fresh: bool, *options: str) -> None:
-    """Run one job in a process of its own, unless its file says that it is done."""
+    """Run one job in a process of its own, unless its file says that it is done; what it complains of is logged."""
     if not fresh and out.is_file() and read(out)["finished"]:
         return
     print(f"{row.name}: {out.stem}", flush=True)
     script = HERE / "trainers" / f"run_{row.library}.py"
     data = work / "ml-100k" / "ml-100k.inter"
-    command = [interpreter(row.library, work), str(script), row.model, "--data", str(data), "--out", str(out), *options]
-    with tempfile.TemporaryDirectory() as folder, out.with_suffix(".log").open("w") as log:
+    command = [interpreter(row.library, work), str(script), row.model, "--data", str(data), "--out", str(out)]
+    command += ["--machine", f"{machine()[1]}, {torch.backends.cpu.get_cpu_capability()}", *options]
+    with tempfile.TemporaryDirectory() as folder, (work / f"{out.stem}.log").open("w") as log:
         child = subprocess.Popen(command, env=limited(1), cwd=folder, text=True, stdout=subprocess.PIPE, stderr=log)
         assert child.stdout is not None
         for line in child.stdout:
@@ -180,7 +182,6 @@ def report(rows: list[Row], jobs: Path, results: Path) -> None:
         sys.exit(f"{jobs}: nothing has been measured yet.")
     target = found[RECBOLE].best("unfiltered", "valid") if RECBOLE in found else None
     table, pairs = pl.DataFrame([row.figures(target) for row in found.values()]), differences(found)
-    table = table.with_columns(machine=pl.lit(machine()[1]))
     for name, frame in (("training", table), ("training_differences", pairs)):
         with atomic_file(results / f"{name}.csv") as file:
             frame.write_csv(file)
@@ -192,13 +193,13 @@ if __name__ == "__main__":
     parser.add_argument("--rows", nargs="+", choices=[row.name for row in ROWS], help="Only these, by name.")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--rounds", type=int, default=3, help="How often the cost of each row is measured.")
-    parser.add_argument("--work", type=Path, default=Path("runs/benchmark"), help="Folder for all that is made.")
-    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--work", type=Path, default=Path("runs/benchmark"), help="Folder for data and environments.")
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="Folder for tables and jobs' files.")
     parser.add_argument("--fresh", action="store_true", help="Measure again what has been measured.")
     parser.add_argument("--report", action="store_true", help="Measure nothing, show what is there.")
     args = parser.parse_args()
     args.work = args.work.absolute()
-    jobs = args.work / "jobs"
+    jobs = args.results.absolute() / "training"
     jobs.mkdir(parents=True, exist_ok=True)
     chosen = [row for row in ROWS if not args.rows or row.name in args.rows]
     if not args.report:

@@ -116,10 +116,11 @@ def test_row_without_any_epoch_is_left_out(tmp_path):
 
 
 def test_cost_in_turns_goes_before_that_of_the_quality_runs(tmp_path):
-    (tmp_path / "lib-model-0.json").write_text(json.dumps(job([1]) | {"versions": {}}))
+    (tmp_path / "lib-model-0.json").write_text(json.dumps(job([1]) | {"versions": {}, "machine": "one"}))
     assert standing("row", "lib-model", tmp_path).cost == (1.0, 1.0)
     assert standing("row", "lib-model", tmp_path, as_shipped=False).cost is None
-    turn = {"finished": True, "epochs": [{"cpu": 3.0, "wall": 4.0}], "part_of_epoch": 0.5}
+    turn = {"finished": True, "machine": "another", "epochs": [{"cpu": 3.0, "wall": 4.0}], "part_of_epoch": 0.5}
     (tmp_path / "lib-model-cost-0.json").write_text(json.dumps(turn))
     found = standing("row", "lib-model", tmp_path)
     assert (found.cost, found.turns) == ((6.0, 8.0), 1)
+    assert found.figures(target=None)["machine"] == "one; another"

@@ -171,12 +171,13 @@ def begin(about: str | None, *packages: str) -> tuple[argparse.Namespace, Refere
     parser.add_argument("model")
     parser.add_argument("--data", type=Path, required=True, help="The log, an atomic file.")
     parser.add_argument("--out", type=Path, required=True, help="The job's file.")
+    parser.add_argument("--machine", default="", help="What it runs on, for the job's file.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--patience", type=int, help="Epochs without a better validation; default: the trainer's own.")
     parser.add_argument("--max-epochs", type=int, default=200)
     parser.add_argument("--cost", action="store_true", help="Take the time of --max-epochs epochs, nothing else.")
     args, args.more = parser.parse_known_args()
-    described = {"model": args.model, "seed": args.seed, "versions": versions(*packages)}
+    described = {"model": args.model, "seed": args.seed, "machine": args.machine, "versions": versions(*packages)}
     kind = Meter if args.cost else Referee
     return args, kind(read(args.data), args.out, args.patience, args.max_epochs, **described)
 

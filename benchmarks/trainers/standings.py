@@ -26,6 +26,7 @@ class Standing:
     turns: int = 0
     targets: int = 0
     versions: dict[str, str] = field(default_factory=dict)
+    machines: list[str] = field(default_factory=list)
 
     def best(self, protocol: str, what: str = "epoch") -> float:
         """Mean over seeds of the best epoch, or of its validation (`what="valid"`)."""
@@ -64,6 +65,7 @@ class Standing:
                 for name, measure in (("ndcg", ndcg), ("recall", recall))
             },
             "versions": " ".join(f"{name}={number}" for name, number in self.versions.items()),
+            "machine": "; ".join(self.machines),
         }
 
 
@@ -102,7 +104,8 @@ def standing(name: str, stem: str, folder: Path, as_shipped: bool = True) -> Sta
     if not jobs:
         return None
     cost = cheapest(turns or jobs if as_shipped else turns)
-    return Standing(name, jobs, cost, len(turns), jobs[0]["epochs"][0]["targets"], jobs[0]["versions"])
+    machines = [*dict.fromkeys(job["machine"] for job in [*jobs, *turns])]
+    return Standing(name, jobs, cost, len(turns), jobs[0]["epochs"][0]["targets"], jobs[0]["versions"], machines)
 
 
 def read(path: Path) -> dict[str, Any]:
