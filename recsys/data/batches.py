@@ -97,12 +97,13 @@ def assemble(
     request = histories.request[point]
 
     column = np.arange(max(1, int(length.max(initial=0))))
-    index, real = first[:, None] + column, (column < length[:, None]).astype(np.int64)
+    index, real = first[:, None] + column, column < length[:, None]
     grid = {"item": histories.item.values}
     if times:
         grid |= {"timestamp": histories.timestamp, "request_timestamp": histories.request_timestamp}
     for name, values in grid.items():
-        grid[name] = values.take(index, mode="clip") * real if len(values) else 0 * index
+        grid[name] = values.take(index, mode="clip") if len(values) else np.zeros_like(index)
+        grid[name] *= real
     if times and not training:
         # Of several requests that see the same, the first made the history's; now each is answered alone.
         own = np.where(histories.visible[point] > 0, dataset.requests.timestamp[request], 0)
