@@ -10,7 +10,6 @@ import argparse
 import csv
 import hashlib
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -25,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.files import atomic_file
+from recsys.machine import processor
 
 HERE = Path(__file__).parent
 METHODS = ("recsys", "polars", "pandas")
@@ -142,10 +142,8 @@ def table(output: Path, kind: str) -> pl.LazyFrame:
 
 
 def machine() -> tuple[int, str]:
-    """Number of cores, and the processor's name."""
-    info = Path("/proc/cpuinfo")
-    model = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
-    return os.cpu_count() or 1, model[1] if model else platform.processor()
+    """Number of cores, and the processor."""
+    return os.cpu_count() or 1, processor()
 
 
 def show(figures: list[Figure]) -> None:

@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import torch
-from convert import machine
 from environments import limited, pinned, python_of
 from rich.console import Console
 from rich.table import Table
@@ -28,6 +26,7 @@ from trainers.standings import Standing, difference, read, standing
 
 from recsys.commands.convert import main as convert
 from recsys.files import atomic_file
+from recsys.machine import processor
 
 HERE = Path(__file__).parent
 REQUIREMENTS = {
@@ -91,7 +90,7 @@ def job(row: Row, out: Path, work: Path, fresh: bool, *options: str) -> None:
     script = HERE / "trainers" / f"run_{row.library}.py"
     data = work / "ml-100k" / "ml-100k.inter"
     command = [interpreter(row.library, work), str(script), row.model, "--data", str(data), "--out", str(out)]
-    command += ["--machine", f"{machine()[1]}, {torch.backends.cpu.get_cpu_capability()}", *options]
+    command += ["--machine", processor(), *options]
     with tempfile.TemporaryDirectory() as folder, (work / f"{out.stem}.log").open("w") as log:
         child = subprocess.Popen(command, env=limited(1), cwd=folder, text=True, stdout=subprocess.PIPE, stderr=log)
         assert child.stdout is not None

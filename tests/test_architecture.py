@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "recsys"
 
 FLOORS = [
-    {"__init__", "arguments", "errors", "files", "page", "progress", "wandb_server"},
+    {"__init__", "arguments", "errors", "files", "machine", "page", "progress", "wandb_server"},
     {"hub", "metrics"},
     {"atomic", "models", "losses", "ranking"},
     {"qilin", "tables", "data", "checkpoints"},

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from recsys.errors import InputError
+from recsys.machine import processor
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -103,7 +104,7 @@ def devices() -> Iterator[Finding]:
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Finding("CPU", f"{cores} cores, {torch.get_num_threads()} torch threads")
+    yield Finding("CPU", f"{processor()}; {cores} cores, {torch.get_num_threads()} torch threads")
     built = f"torch {torch.__version__} is built for CUDA {torch.version.cuda}" if torch.version.cuda else "CPU build"
     if not torch.cuda.is_available():
         yield Finding("CUDA", f"no device ({built})")

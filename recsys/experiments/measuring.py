@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import re
 import shlex
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 from recsys.errors import InputError
 from recsys.experiments.complaint import complaint
 from recsys.experiments.leaderboard import DIGITS, METRICS, Plan, Row
+from recsys.machine import processor
 from recsys.metrics import Interval
 
 VERBS = ("synthesize", "convert", "fit", "test")
@@ -135,13 +135,9 @@ def _place(threads: int) -> dict[str, Any]:
     """The device that Lightning takes by itself, the machine and the versions."""
     import torch
 
-    info = Path("/proc/cpuinfo")
-    model = re.search(r"model name\s*: (.*)", info.read_text("utf-8")) if info.is_file() else None
-    processor = model[1] if model else platform.processor() or platform.machine()
-    instructions = torch.backends.cpu.get_cpu_capability()
     return {
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
-        "machine": f"{processor}, {instructions}, {threads} thread{'s' * (threads > 1)}",
+        "machine": f"{processor()}, {threads} thread{'s' * (threads > 1)}",
         "versions": ", ".join([f"python {platform.python_version()}", *(_version(name) for name in PACKAGES)]),
     }
 

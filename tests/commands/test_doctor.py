@@ -6,6 +6,7 @@ import pytest
 
 from recsys.commands import doctor
 from recsys.errors import InputError
+from recsys.machine import processor
 
 NEEDED = ["torch>=2.6", 'fastapi>=0.115; extra == "serve"', 'colorama>=0.4.4; python_version < "3"']
 
@@ -28,7 +29,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def test_this_environment_is_healthy(capsys: pytest.CaptureFixture[str]) -> None:
     doctor.main([])
     report = capsys.readouterr().out
-    for expected in ("Python", "torch", "lightning", "recbole", "cores", "numba cache", "site-packages", "serve"):
+    for expected in ("Python", "torch", "lightning", "recbole", processor(), "numba cache", "site-packages", "serve"):
         assert expected in report
 
 
