@@ -35,7 +35,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from recsys.files import atomic_file
 from recsys.losses import FullSoftmax, Loss, SampledSoftmax
-from recsys.machine import processor
 from recsys.models import Batch, BERT4Rec, Model, SASRec, SearchSASRec
 from recsys.models.batch import point_rows
 from recsys.ranking import top_k
@@ -303,7 +302,7 @@ def clear(device: str) -> None:
 
 
 def device_name(device: str) -> str:
-    return torch.cuda.get_device_name() if device == "cuda" else processor()
+    return torch.cuda.get_device_name() if device == "cuda" else f"CPU {platform.machine()}"
 
 
 def show(figures: list[Figure]) -> None:
