@@ -29,7 +29,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def test_this_environment_is_healthy(capsys: pytest.CaptureFixture[str]) -> None:
     doctor.main([])
     report = capsys.readouterr().out
-    for expected in ("Python", "torch", "lightning", "recbole", processor(), "numba cache", "site-packages", "serve"):
+    system = ("Python", "site-packages", processor(), "cores", "numba cache")
+    for expected in (*system, "torch", "lightning", "recbole", "serve"):
         assert expected in report
 
 
